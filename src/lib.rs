@@ -1,0 +1,17 @@
+//! Tachograph archives what each CI job did to its machine.
+//!
+//! When a job ends, it takes the machine's metrics for the job's time window out of the Prometheus
+//! of that machine's region and keeps them in an archive of its own: compressed Parquet segments,
+//! indexed in RocksDB. The machine and Prometheus forget; the job page still shows the graphs.
+//!
+//! It is not a Prometheus: it does not scrape, it evaluates no PromQL, and it keeps nothing that
+//! belongs to no job. ARCHITECTURE.md has the map, `docs/format.md` every byte on disk.
+
+pub mod error;
+pub mod invariant;
+pub mod limits;
+pub mod num;
+pub mod time;
+
+pub mod model;
+pub mod source_port;

@@ -1,0 +1,58 @@
+//! Every bound of the service, each with its arithmetic.
+
+use std::time::Duration;
+
+/// Body of an API request. The largest useful body is a job with 2,000 sections of about 150 bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// A public id (source, job id, runner id, region).
+pub const ID_BYTES_MAX: usize = 200;
+/// A text field of a job (project path, name, ref, ...): GitLab allows 255 characters, in UTF-8.
+pub const TEXT_BYTES_MAX: usize = 1_024;
+/// Sections of one job. GitLab's log limit of 4 MiB holds fewer real ones.
+pub const SECTIONS_MAX: usize = 2_000;
+/// Tags of one runner.
+pub const TAGS_MAX: usize = 100;
+/// A job longer than this is a unit mistake: GitLab's own upper limit for a timeout is one month.
+pub const JOB_DURATION_MS_MAX: i64 = 31 * 24 * 3_600_000;
+/// Headers per region.
+pub const REGION_HEADERS_MAX: usize = 16;
+
+/// Connecting to a Prometheus.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence while reading an answer.
+pub const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One fetch from first byte to last (an unread stream holds one of the server's 10 read slots).
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// A remote-read answer, compressed and decompressed: a day at 1 s on 64 cores is 40 MiB.
+pub const FETCH_BYTES_MAX: usize = 64 << 20;
+/// A small JSON or text answer (status, errors).
+pub const SMALL_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Series of one job: 256 cores x 8 modes, 500 devices with 2 series each, and the rest.
+pub const SERIES_MAX: usize = 5_000;
+/// Reads in flight per Prometheus (its default gate is 10 for all clients).
+pub const FETCHES_PER_REGION: usize = 2;
+/// Jobs fetched and assembled at once.
+pub const ARCHIVE_CONCURRENCY: usize = 8;
+
+/// Operations in one commit of the commit thread.
+pub const COMMIT_OPS_MAX: usize = 512;
+/// Bytes in one commit of the commit thread.
+pub const COMMIT_BYTES_MAX: usize = 4 << 20;
+/// Operations waiting for the commit thread: 8 batches; beyond it callers get `Overloaded`.
+pub const COMMIT_QUEUE: usize = 4_096;
+
+/// Jobs per page of a list.
+pub const LIST_LIMIT_MAX: usize = 500;
+/// Index entries one list request may look at: it then answers what it has and a cursor.
+pub const LIST_SCAN_MAX: usize = 5_000;
+/// Other jobs on the machine that are looked at for overlap.
+pub const CO_TENANT_SCAN_MAX: usize = 1_000;
+/// Segments kept open with their parsed footers (about 0.2 MiB each).
+pub const OPEN_SEGMENTS_MAX: usize = 256;
+
+/// Threads for short blocking work (reads and writes of the archive).
+pub const BLOCKING_THREADS: usize = 16;
+/// How long a request may take.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long in-flight work may take after a stop signal.
+pub const STOP_GRACE: Duration = Duration::from_secs(20);

@@ -1,0 +1,362 @@
+//! Jobs: what a CI system says of them, and the monotone merge of what it said at different times.
+
+use super::id::JobRef;
+use super::machine::Machine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::{TimeRange, TimestampMs};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A job's status, GitLab's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "GitLab's own words")]
+pub enum JobStatus {
+    Created,
+    WaitingForResource,
+    Preparing,
+    WaitingForCallback,
+    Scheduled,
+    Manual,
+    Pending,
+    Running,
+    Canceling,
+    Success,
+    Failed,
+    Canceled,
+    Skipped,
+}
+
+/// Rank of the final statuses.
+const TERMINAL_RANK: u8 = 5;
+const RUNNING_RANK: u8 = 3;
+
+impl JobStatus {
+    /// All statuses, in order of rank.
+    pub const ALL: [Self; 13] = [
+        Self::Created,
+        Self::WaitingForResource,
+        Self::Preparing,
+        Self::WaitingForCallback,
+        Self::Scheduled,
+        Self::Manual,
+        Self::Pending,
+        Self::Running,
+        Self::Canceling,
+        Self::Success,
+        Self::Failed,
+        Self::Canceled,
+        Self::Skipped,
+    ];
+
+    /// Order of life: a status never moves to a lower rank.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Created => 0,
+            Self::WaitingForResource
+            | Self::Preparing
+            | Self::WaitingForCallback
+            | Self::Scheduled
+            | Self::Manual => 1,
+            Self::Pending => 2,
+            Self::Running => RUNNING_RANK,
+            Self::Canceling => 4,
+            Self::Success | Self::Failed | Self::Canceled | Self::Skipped => TERMINAL_RANK,
+        }
+    }
+
+    /// Whether the job is over.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        self.rank() == TERMINAL_RANK
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::WaitingForResource => "waiting_for_resource",
+            Self::Preparing => "preparing",
+            Self::WaitingForCallback => "waiting_for_callback",
+            Self::Scheduled => "scheduled",
+            Self::Manual => "manual",
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Canceling => "canceling",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// The status of that word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A named part of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Name as in the log; names repeat.
+    pub name: String,
+    /// Time of the part.
+    pub range: TimeRange,
+}
+
+/// What is known of a job. Everything may be unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(
+    missing_docs,
+    reason = "design section 8 names the fields; units are in the names"
+)]
+pub struct JobFacts {
+    pub status: Option<JobStatus>,
+    pub project: Option<String>,
+    pub project_id: Option<String>,
+    pub pipeline_id: Option<String>,
+    pub name: Option<String>,
+    pub stage: Option<String>,
+    pub git_ref: Option<String>,
+    pub sha: Option<String>,
+    pub failure_reason: Option<String>,
+    pub runner_id: Option<String>,
+    pub runner_description: Option<String>,
+    pub runner_tags: Option<Vec<String>>,
+    pub machine: Option<Machine>,
+    pub executor: Option<String>,
+    pub web_url: Option<String>,
+    pub created_at: Option<TimestampMs>,
+    pub started_at: Option<TimestampMs>,
+    pub finished_at: Option<TimestampMs>,
+    pub queued_ms: Option<i64>,
+    pub sections: Option<Vec<Section>>,
+}
+
+impl JobFacts {
+    /// `[started, finished)` once both are known.
+    #[must_use]
+    pub fn window(&self) -> Option<TimeRange> {
+        Some(TimeRange::new(self.started_at?, self.finished_at?))
+    }
+
+    /// The sections, none if unknown.
+    #[must_use]
+    pub fn sections(&self) -> &[Section] {
+        self.sections.as_deref().unwrap_or_default()
+    }
+
+    /// How far in its life the job is, as these facts alone tell.
+    fn rank(&self) -> u8 {
+        let by_times = match (self.started_at, self.finished_at) {
+            (_, Some(_)) => TERMINAL_RANK,
+            (Some(_), None) => RUNNING_RANK,
+            (None, None) => 0,
+        };
+        self.status
+            .map_or(by_times, |status| status.rank().max(by_times))
+    }
+}
+
+/// The facts of a job and the rank of the event that said each of them.
+///
+/// Merging is monotone: a fact is replaced only by one said at the same or a later point of the
+/// job's life, so events in any order give the same record. Among final statuses the first wins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedFacts {
+    facts: JobFacts,
+    #[serde(default)]
+    ranks: BTreeMap<String, u8>,
+}
+
+impl MergedFacts {
+    /// The facts as they stand.
+    #[must_use]
+    pub fn facts(&self) -> &JobFacts {
+        &self.facts
+    }
+
+    /// Facts without a history (of a sealed job): whatever is said later replaces them.
+    #[must_use]
+    pub fn from_facts(facts: JobFacts) -> Self {
+        Self {
+            facts,
+            ranks: BTreeMap::new(),
+        }
+    }
+
+    /// Merges what one event says. Returns whether anything changed.
+    ///
+    /// # Errors
+    /// `Conflict` (`job_times`) if the job would end before it starts or last longer than
+    /// [`crate::limits::JOB_DURATION_MS_MAX`]; nothing is merged then.
+    pub fn merge(&mut self, said: JobFacts) -> Result<bool> {
+        let mut next = self.clone();
+        let rank = said.rank();
+        next.merge_fields(said, rank);
+        if let Some(window) = next.facts.window() {
+            check_window(window)?;
+        }
+        let changed = next.facts != self.facts;
+        *self = next;
+        Ok(changed)
+    }
+
+    fn merge_fields(&mut self, said: JobFacts, rank: u8) {
+        let Self { facts, ranks } = self;
+        let status_is_final = facts.status.is_some_and(JobStatus::is_terminal);
+        if !status_is_final
+            && said
+                .status
+                .is_some_and(|new| facts.status.is_none_or(|old| new.rank() >= old.rank()))
+        {
+            facts.status = said.status;
+        }
+        macro_rules! merge {
+            ($($field:ident),*) => {$(
+                if said.$field.is_some() && ranks.get(stringify!($field)).is_none_or(|old| rank >= *old) {
+                    facts.$field = said.$field;
+                    ranks.insert(stringify!($field).to_owned(), rank);
+                }
+            )*};
+        }
+        merge!(
+            project,
+            project_id,
+            pipeline_id,
+            name,
+            stage,
+            git_ref,
+            sha,
+            failure_reason,
+            runner_id,
+            runner_description,
+            runner_tags,
+            machine,
+            executor,
+            web_url,
+            created_at,
+            started_at,
+            finished_at,
+            queued_ms,
+            sections
+        );
+    }
+}
+
+fn check_window(window: TimeRange) -> Result<()> {
+    let conflict = |message| Err(Error::new(ErrorKind::Conflict, "job_times", message));
+    if window.to < window.from {
+        return conflict(format!(
+            "the job would finish at {} before it starts at {}; correct started_at or finished_at",
+            window.to.to_rfc3339(),
+            window.from.to_rfc3339()
+        ));
+    }
+    if window.len_ms() > crate::limits::JOB_DURATION_MS_MAX {
+        return conflict(format!(
+            "the job would last from {} to {}, more than 31 days; correct started_at or finished_at",
+            window.from.to_rfc3339(),
+            window.to.to_rfc3339()
+        ));
+    }
+    Ok(())
+}
+
+/// One report about a job, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobEvent {
+    /// The job.
+    pub job: JobRef,
+    /// What the report says; what it does not say is `None`.
+    pub facts: JobFacts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(
+        status: JobStatus,
+        machine: &str,
+        started: Option<i64>,
+        finished: Option<i64>,
+    ) -> JobFacts {
+        JobFacts {
+            status: Some(status),
+            machine: Some(Machine::parse(machine).unwrap()),
+            name: Some(format!("named at {}", status.as_str())),
+            started_at: started.map(TimestampMs),
+            finished_at: finished.map(TimestampMs),
+            ..JobFacts::default()
+        }
+    }
+
+    fn life() -> Vec<JobFacts> {
+        vec![
+            at(JobStatus::Created, "m-0", None, None),
+            at(JobStatus::Pending, "m-1", None, None),
+            at(JobStatus::Running, "m-2", Some(1_000), None),
+            at(JobStatus::Failed, "m-3", Some(1_001), Some(2_000)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_repetition_gives_the_same_record(order in prop::collection::vec(0usize..4, 4..40)) {
+            let mut expected = MergedFacts::default();
+            for facts in life() {
+                expected.merge(facts).unwrap();
+            }
+            let mut record = MergedFacts::default();
+            for index in order.into_iter().chain(0..4) {
+                record.merge(life()[index].clone()).unwrap();
+            }
+            prop_assert_eq!(record, expected);
+        }
+    }
+
+    #[test]
+    fn the_first_final_status_wins() {
+        let mut record = MergedFacts::default();
+        record
+            .merge(at(JobStatus::Canceled, "m", Some(1), Some(2)))
+            .unwrap();
+        record
+            .merge(at(JobStatus::Success, "m", Some(1), Some(2)))
+            .unwrap();
+        assert_eq!(record.facts().status, Some(JobStatus::Canceled));
+    }
+
+    #[test]
+    fn an_end_before_the_start_is_refused_and_changes_nothing() {
+        let mut record = MergedFacts::default();
+        record
+            .merge(at(JobStatus::Running, "m", Some(5_000), None))
+            .unwrap();
+        let before = record.clone();
+        let end_only = JobFacts {
+            finished_at: Some(TimestampMs(4_000)),
+            ..JobFacts::default()
+        };
+        assert_eq!(
+            record.merge(end_only).unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
+        assert_eq!(record, before);
+    }
+
+    #[test]
+    fn status_words_round_trip() {
+        for status in JobStatus::ALL {
+            assert_eq!(JobStatus::parse(status.as_str()), Some(status));
+        }
+        assert_eq!(JobStatus::parse("exploded"), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! The registry: regions (one Prometheus each) and runners (which region, how their machines are
+//! labelled there).
+
+use super::id::{RegionName, RunnerId, Source};
+use super::machine::Machine;
+use crate::error::{Error, Result};
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What answers at a region's URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegionKind {
+    /// Prometheus with remote read.
+    Prometheus,
+    /// VictoriaMetrics.
+    Victoriametrics,
+    /// Found out by asking.
+    #[default]
+    Auto,
+}
+
+/// A region: one metrics server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// Base URL, http or https, without user info; a path prefix is kept.
+    pub url: String,
+    /// What answers there.
+    #[serde(default)]
+    pub kind: RegionKind,
+    /// Extra request headers (e.g. a tenant).
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// File on the service's machine with a bearer token, read at each use.
+    #[serde(default)]
+    pub bearer_token_file: Option<String>,
+    /// Scrape interval, if it is known better than the data shows it.
+    #[serde(default)]
+    pub scrape_interval_seconds: Option<f64>,
+    /// How long that server keeps samples, if it is known better than the server says.
+    #[serde(default)]
+    pub retention_seconds: Option<f64>,
+}
+
+impl Region {
+    /// Checks everything that can be checked without the network.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every wrong field at once.
+    pub fn validate(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        let rest = self
+            .url
+            .strip_prefix("http://")
+            .or_else(|| self.url.strip_prefix("https://"));
+        match rest.and_then(|rest| rest.split('/').next()) {
+            None => problems.push("url must start with http:// or https://".to_owned()),
+            Some("") => problems.push("url names no host".to_owned()),
+            Some(host) if host.contains('@') => {
+                problems.push(
+                    "url must not contain a user or password; use headers or bearer_token_file"
+                        .to_owned(),
+                );
+            }
+            Some(_)
+                if self.url.contains(['?', '#'])
+                    || self.url.chars().any(|c| c.is_control() || c == ' ') =>
+            {
+                problems
+                    .push("url must be a plain base address without '?', '#' or blanks".to_owned());
+            }
+            Some(_) => {}
+        }
+        if self.headers.len() > limits::REGION_HEADERS_MAX {
+            problems.push(format!(
+                "headers: at most {} are allowed",
+                limits::REGION_HEADERS_MAX
+            ));
+        }
+        for (name, value) in &self.headers {
+            let plain = |text: &str| text.bytes().all(|b| (0x20..0x7f).contains(&b));
+            if name.is_empty()
+                || !name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                || !plain(value)
+            {
+                problems.push(format!("headers: {name:?} is not a plain HTTP header"));
+            }
+        }
+        for (field, value, low, high) in [
+            (
+                "scrape_interval_seconds",
+                self.scrape_interval_seconds,
+                0.1,
+                3_600.0,
+            ),
+            ("retention_seconds", self.retention_seconds, 60.0, 3.2e9),
+        ] {
+            if value.is_some_and(|value| !(low..=high).contains(&value)) {
+                problems.push(format!("{field} must be between {low} and {high}"));
+            }
+        }
+        all_or_invalid("region", problems)
+    }
+
+    /// The configured scrape interval in ms.
+    #[must_use]
+    pub fn scrape_interval_ms(&self) -> Option<i64> {
+        self.scrape_interval_seconds
+            .and_then(|seconds| crate::num::round_to_i64(seconds * 1_000.0))
+    }
+
+    /// The configured retention in ms.
+    #[must_use]
+    pub fn retention_ms(&self) -> Option<i64> {
+        self.retention_seconds
+            .and_then(|seconds| crate::num::round_to_i64(seconds * 1_000.0))
+    }
+}
+
+/// Which series and formulas make a profile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// node_exporter on Linux.
+    #[default]
+    Node,
+}
+
+/// A runner's registration: where its machines are and how they are labelled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runner {
+    /// The region whose Prometheus knows its machines.
+    pub region: RegionName,
+    /// Label that names the machine there.
+    #[serde(default = "default_label")]
+    pub machine_label: String,
+    /// Value of that label; `{machine}` stands for the job's machine name.
+    #[serde(default = "default_value")]
+    pub machine_value: String,
+    /// Series and formulas.
+    #[serde(default)]
+    pub preset: Preset,
+    /// Machine type, for reports.
+    #[serde(default)]
+    pub machine_type: Option<String>,
+    /// Price of one machine per hour, any currency.
+    #[serde(default)]
+    pub price_per_hour: Option<f64>,
+}
+
+fn default_label() -> String {
+    "instance".to_owned()
+}
+
+fn default_value() -> String {
+    "{machine}:9100".to_owned()
+}
+
+impl Runner {
+    /// Checks the registration.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every wrong field at once.
+    pub fn validate(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        if let Err(error) = RegionName::parse(self.region.as_str()) {
+            problems.push(error.message().to_owned());
+        }
+        let label_ok = self.machine_label.len() <= 128
+            && self.machine_label != "__name__"
+            && self.machine_label.bytes().enumerate().all(|(index, b)| {
+                b.is_ascii_alphabetic() || b == b'_' || (index > 0 && b.is_ascii_digit())
+            });
+        if !label_ok || self.machine_label.is_empty() {
+            problems.push("machine_label must be a Prometheus label name".to_owned());
+        }
+        let around = self.machine_value.replacen("{machine}", "", 1);
+        if around.len() == self.machine_value.len()
+            || around.len() > 253
+            || !around
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_:/".contains(&b))
+        {
+            problems.push(
+                "machine_value must contain {machine} once, with letters, digits and .-_:/ around it"
+                    .to_owned(),
+            );
+        }
+        if self
+            .machine_type
+            .as_ref()
+            .is_some_and(|text| text.len() > limits::TEXT_BYTES_MAX)
+        {
+            problems.push("machine_type is too long".to_owned());
+        }
+        if self
+            .price_per_hour
+            .is_some_and(|price| !(0.0..=1e6).contains(&price))
+        {
+            problems.push("price_per_hour must be between 0 and 1000000".to_owned());
+        }
+        all_or_invalid("runner", problems)
+    }
+
+    /// The label and its value for `machine`.
+    #[must_use]
+    pub fn matcher(&self, machine: &Machine) -> (String, String) {
+        (
+            self.machine_label.clone(),
+            self.machine_value.replace("{machine}", machine.as_str()),
+        )
+    }
+}
+
+fn all_or_invalid(what: &str, problems: Vec<String>) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "invalid_registration",
+        format!("{what}: {}", problems.join("; ")),
+    ))
+}
+
+/// The public name of a runner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct RunnerRef {
+    pub source: Source,
+    pub runner_id: RunnerId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(url: &str) -> Region {
+        serde_json::from_value(serde_json::json!({ "url": url })).unwrap()
+    }
+
+    #[test]
+    fn region_urls_are_checked() {
+        assert!(region("http://127.0.0.1:9090").validate().is_ok());
+        assert!(
+            region("https://mimir.example/prometheus")
+                .validate()
+                .is_ok()
+        );
+        for url in [
+            "",
+            "127.0.0.1:9090",
+            "ftp://a",
+            "http://",
+            "http://u:p@host",
+            "http://h/?q=1",
+            "http://h h",
+        ] {
+            assert!(region(url).validate().is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn all_problems_are_named_at_once() {
+        let runner: Runner = serde_json::from_value(serde_json::json!({
+            "region": "eu", "machine_label": "9bad", "machine_value": "no hole", "price_per_hour": -1.0
+        }))
+        .unwrap();
+        let error = runner.validate().unwrap_err();
+        for field in ["machine_label", "machine_value", "price_per_hour"] {
+            assert!(error.message().contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_matcher_fills_the_hole() {
+        let runner: Runner = serde_json::from_value(serde_json::json!({ "region": "eu" })).unwrap();
+        let machine = Machine::parse("runner-1").unwrap();
+        assert_eq!(
+            runner.matcher(&machine),
+            ("instance".to_owned(), "runner-1:9100".to_owned())
+        );
+    }
+}
