@@ -10,6 +10,7 @@ pub mod job;
 pub mod machine;
 pub mod metric;
 pub mod profile;
+pub mod record;
 pub mod runner;
 pub mod scope;
 pub mod state;

@@ -1,0 +1,364 @@
+//! RocksDB itself: opening, snapshots, scans, and the one way to write.
+
+use super::{Family, key_of, keys};
+use crate::error::{Error, ErrorKind, Result};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+};
+use std::fmt;
+use std::path::Path;
+
+/// Block cache for all families: the whole index of a million jobs is about 90 MiB.
+const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// Memtables of all families together.
+const WRITE_BUFFER_BYTES: usize = 64 << 20;
+
+/// An open index. One process at a time (the archive holds the lock).
+pub struct Index {
+    db: DB,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index")
+            .field("path", &self.db.path())
+            .finish()
+    }
+}
+
+fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
+    move |error| {
+        let kind = match error.kind() {
+            rocksdb::ErrorKind::Corruption => ErrorKind::Data,
+            _ => ErrorKind::Unavailable,
+        };
+        Error::new(kind, "index_io", format!("the index failed while {what}")).with_source(error)
+    }
+}
+
+impl Index {
+    /// Opens or creates the index at `path`; its parent must be durable.
+    ///
+    /// # Errors
+    /// `Data` if RocksDB finds corruption, `Unavailable` for other failures.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
+        options.set_paranoid_checks(true);
+        options.set_keep_log_file_num(5);
+        options.set_max_open_files(512);
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let families = keys::ALL
+            .iter()
+            .map(|name| ColumnFamilyDescriptor::new(*name, family_options(&cache)));
+        let db = DB::open_cf_descriptors(&options, path, families)
+            .map_err(storage_error("opening it"))?;
+        Ok(Self { db })
+    }
+
+    fn family<F: Family>(&self) -> Result<&ColumnFamily> {
+        self.db
+            .cf_handle(F::NAME)
+            .ok_or_else(|| Error::internal(format!("index family {} is not open", F::NAME)))
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// `Data` for a damaged value, `Unavailable` if RocksDB fails.
+    pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<F::Value>> {
+        let bytes = self
+            .db
+            .get_pinned_cf(self.family::<F>()?, key_of::<F>(key))
+            .map_err(storage_error("reading"))?;
+        bytes.map(|bytes| F::decode_value(&bytes)).transpose()
+    }
+
+    /// A consistent view for scans.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
+            index: self,
+            snapshot: self.db.snapshot(),
+        }
+    }
+
+    /// Writes all changes at once and returns after the write-ahead log is synced.
+    ///
+    /// # Errors
+    /// `Unavailable` if RocksDB cannot write: the state of the batch is unknown until reopened.
+    pub fn write(&self, changes: &Changes) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for change in &changes.list {
+            let family = self
+                .db
+                .cf_handle(change.family)
+                .ok_or_else(|| Error::internal(format!("no index family {}", change.family)))?;
+            match &change.value {
+                Some(value) => batch.put_cf(family, &change.key, value),
+                None => batch.delete_cf(family, &change.key),
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db
+            .write_opt(batch, &options)
+            .map_err(storage_error("writing"))
+    }
+
+    /// Bytes of the live data files of a family, after flushing it: for size figures.
+    ///
+    /// # Errors
+    /// `Unavailable` if RocksDB fails.
+    pub fn compacted_bytes<F: Family>(&self) -> Result<u64> {
+        let family = self.family::<F>()?;
+        self.db
+            .flush_cf(family)
+            .map_err(storage_error("flushing"))?;
+        self.db
+            .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        let bytes = self
+            .db
+            .property_int_value_cf(family, rocksdb::properties::LIVE_SST_FILES_SIZE)
+            .map_err(storage_error("reading its size"))?;
+        Ok(bytes.unwrap_or(0))
+    }
+}
+
+fn family_options(cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(16 << 10);
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_format_version(5);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    options
+}
+
+/// A consistent view of the index.
+pub struct Snapshot<'a> {
+    index: &'a Index,
+    snapshot: rocksdb::Snapshot<'a>,
+}
+
+impl fmt::Debug for Snapshot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Snapshot")
+    }
+}
+
+impl Snapshot<'_> {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// `Data` for a damaged value, `Unavailable` if RocksDB fails.
+    pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<F::Value>> {
+        let bytes = self
+            .snapshot
+            .get_pinned_cf(self.index.family::<F>()?, key_of::<F>(key))
+            .map_err(storage_error("reading"))?;
+        bytes.map(|bytes| F::decode_value(&bytes)).transpose()
+    }
+
+    /// Visits entries whose key starts with `prefix`, from `start` on, in key order, until `visit`
+    /// says `false`.
+    ///
+    /// # Errors
+    /// Whatever `visit` returns, `Data` for a damaged entry, `Unavailable` if RocksDB fails.
+    pub fn scan<F: Family>(
+        &self,
+        prefix: &[u8],
+        start: Option<&[u8]>,
+        mut visit: impl FnMut(F::Key, F::Value) -> Result<bool>,
+    ) -> Result<()> {
+        self.scan_bytes::<F>(prefix, start, |key, value| {
+            visit(F::decode_key(key)?, F::decode_value(value)?)
+        })
+    }
+
+    /// Like [`Snapshot::scan`], keys only: values are not decoded.
+    ///
+    /// # Errors
+    /// As [`Snapshot::scan`].
+    pub fn scan_keys<F: Family>(
+        &self,
+        prefix: &[u8],
+        mut visit: impl FnMut(F::Key) -> Result<bool>,
+    ) -> Result<()> {
+        self.scan_bytes::<F>(prefix, None, |key, _| visit(F::decode_key(key)?))
+    }
+
+    fn scan_bytes<F: Family>(
+        &self,
+        prefix: &[u8],
+        start: Option<&[u8]>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool>,
+    ) -> Result<()> {
+        let mut options = ReadOptions::default();
+        if let Some(end) = after_prefix(prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        let from = start.filter(|start| *start > prefix).unwrap_or(prefix);
+        let mode = IteratorMode::From(from, Direction::Forward);
+        for entry in self
+            .snapshot
+            .iterator_cf_opt(self.index.family::<F>()?, options, mode)
+        {
+            let (key, value) = entry.map_err(storage_error("scanning"))?;
+            if !visit(&key, &value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first key behind all keys with this prefix; `None` if there is none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Change {
+    family: &'static str,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+/// Changes that are written together, later ones over earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    list: Vec<Change>,
+    bytes: usize,
+}
+
+impl Changes {
+    /// Sets a key.
+    ///
+    /// # Errors
+    /// `Internal` if the value cannot be represented.
+    pub fn put<F: Family>(&mut self, key: &F::Key, value: &F::Value) -> Result<()> {
+        self.add(F::NAME, key_of::<F>(key), Some(F::encode_value(value)?));
+        Ok(())
+    }
+
+    /// Removes a key.
+    pub fn delete<F: Family>(&mut self, key: &F::Key) {
+        self.add(F::NAME, key_of::<F>(key), None);
+    }
+
+    fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        self.list.push(Change { family, key, value });
+    }
+
+    /// Adds all changes of `other` behind these.
+    pub fn append(&mut self, mut other: Self) {
+        self.bytes += other.bytes;
+        self.list.append(&mut other.list);
+    }
+
+    /// What these changes say of a key: `None` nothing, `Some(None)` removed, `Some(Some(_))` set.
+    ///
+    /// # Errors
+    /// `Data` if the value is damaged.
+    #[expect(
+        clippy::option_option,
+        reason = "not said, removed and set are three answers"
+    )]
+    pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<Option<F::Value>>> {
+        let key = key_of::<F>(key);
+        let last = self
+            .list
+            .iter()
+            .rev()
+            .find(|change| change.family == F::NAME && change.key == key);
+        match last {
+            None => Ok(None),
+            Some(Change { value: None, .. }) => Ok(Some(None)),
+            Some(Change {
+                value: Some(value), ..
+            }) => F::decode_value(value).map(|value| Some(Some(value))),
+        }
+    }
+
+    /// Number of changes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Bytes of keys and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keys::meta::Meta;
+
+    #[test]
+    fn what_is_written_is_there_after_reopening_and_scans_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        {
+            let index = Index::open(&path).unwrap();
+            let mut changes = Changes::default();
+            for (name, value) in [("a.1", 1), ("a.2", 2), ("b.1", 3)] {
+                changes.put::<Meta>(&name.to_owned(), &value).unwrap();
+            }
+            changes.delete::<Meta>(&"a.1".to_owned());
+            assert_eq!(changes.get::<Meta>(&"a.1".to_owned()).unwrap(), Some(None));
+            assert_eq!(
+                changes.get::<Meta>(&"a.2".to_owned()).unwrap(),
+                Some(Some(2))
+            );
+            assert_eq!(changes.get::<Meta>(&"c".to_owned()).unwrap(), None);
+            index.write(&changes).unwrap();
+        }
+        let index = Index::open(&path).unwrap();
+        assert_eq!(index.get::<Meta>(&"a.1".to_owned()).unwrap(), None);
+        let mut seen = Vec::new();
+        index
+            .snapshot()
+            .scan::<Meta>(b"a.", None, |key, value| {
+                seen.push((key, value));
+                Ok(true)
+            })
+            .unwrap();
+        assert_eq!(seen, vec![("a.2".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_its_successor() {
+        assert_eq!(after_prefix(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(after_prefix(&[1, 255]), Some(vec![2]));
+        assert_eq!(after_prefix(&[255, 255]), None);
+        assert_eq!(after_prefix(&[]), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! `jobs`: the one entry of every job.
+//!
+//! Key: job key, i64 order-preserving (8 bytes). Value: a tag byte, then
+//! - tag 1, until the job is sealed: JSON [`JobRecord`];
+//! - tag 2, sealed: a [`SealedJob`] in varints and texts (about 40 bytes), since everything else
+//!   stands in the segment: source, job id (texts), project key (zigzag), date (zigzag), segment
+//!   sequence, row in the jobs file, first row in the samples file, rows (varints).
+
+use crate::error::Result;
+use crate::index::wire::{Reader, from_json, put_i64, put_text, put_varint, put_zigzag, to_json};
+use crate::index::{Family, corrupt};
+use crate::model::id::{JobId, JobKey, JobRef, ProjectKey, Source};
+use crate::model::record::JobRecord;
+use crate::num;
+use crate::time::Date;
+
+/// Where a sealed job lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedJob {
+    /// Public name.
+    pub job: JobRef,
+    /// Its project, for the scope check before anything is read.
+    pub project: ProjectKey,
+    /// Date of the segment.
+    pub date: Date,
+    /// Sequence number of the segment.
+    pub segment: u64,
+    /// Row in the jobs file.
+    pub jobs_row: u64,
+    /// First row in the samples file.
+    pub first_row: u64,
+    /// Rows in the samples file.
+    pub rows: u64,
+}
+
+/// The entry of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEntry {
+    /// Not sealed: all of it.
+    Record(Box<JobRecord>),
+    /// Sealed: a pointer.
+    Sealed(SealedJob),
+}
+
+const RECORD: u8 = 1;
+const SEALED: u8 = 2;
+
+/// The family.
+#[derive(Debug)]
+pub struct Jobs;
+
+impl Family for Jobs {
+    const NAME: &'static str = "jobs";
+    type Key = JobKey;
+    type Value = JobEntry;
+
+    fn encode_key(key: &JobKey, out: &mut Vec<u8>) {
+        put_i64(key.0, out);
+    }
+
+    fn decode_key(bytes: &[u8]) -> Result<JobKey> {
+        let mut reader = Reader::new(Self::NAME, bytes);
+        let key = JobKey(reader.i64()?);
+        reader.end()?;
+        Ok(key)
+    }
+
+    fn encode_value(value: &JobEntry) -> Result<Vec<u8>> {
+        match value {
+            JobEntry::Record(record) => {
+                let mut out = vec![RECORD];
+                out.append(&mut to_json(Self::NAME, record)?);
+                Ok(out)
+            }
+            JobEntry::Sealed(sealed) => {
+                let mut out = vec![SEALED];
+                put_text(sealed.job.source.as_str(), &mut out);
+                put_text(sealed.job.job_id.as_str(), &mut out);
+                put_zigzag(sealed.project.0, &mut out);
+                put_zigzag(i64::from(sealed.date.0), &mut out);
+                put_varint(sealed.segment, &mut out);
+                put_varint(sealed.jobs_row, &mut out);
+                put_varint(sealed.first_row, &mut out);
+                put_varint(sealed.rows, &mut out);
+                Ok(out)
+            }
+        }
+    }
+
+    fn decode_value(bytes: &[u8]) -> Result<JobEntry> {
+        let mut reader = Reader::new(Self::NAME, bytes);
+        match reader.u8()? {
+            RECORD => from_json(Self::NAME, reader.rest())
+                .map(|record| JobEntry::Record(Box::new(record))),
+            SEALED => {
+                let sealed = SealedJob {
+                    job: JobRef {
+                        source: Source::parse(reader.text()?)?,
+                        job_id: JobId::parse(reader.text()?)?,
+                    },
+                    project: ProjectKey(reader.zigzag()?),
+                    date: i32::try_from(reader.zigzag()?)
+                        .map(Date)
+                        .map_err(|_| corrupt(Self::NAME, "impossible date"))?,
+                    segment: reader.varint()?,
+                    jobs_row: reader.varint()?,
+                    first_row: reader.varint()?,
+                    rows: reader.varint()?,
+                };
+                reader.end()?;
+                Ok(JobEntry::Sealed(sealed))
+            }
+            _ => Err(corrupt(Self::NAME, "unknown tag")),
+        }
+    }
+}
+
+impl SealedJob {
+    /// Its rows in the samples file as indexes.
+    #[must_use]
+    pub fn sample_rows(&self) -> std::ops::Range<usize> {
+        let first = num::to_usize(self.first_row);
+        first..first.saturating_add(num::to_usize(self.rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::keys::check;
+    use crate::model::archived::RowKeys;
+    use crate::model::job::MergedFacts;
+    use crate::time::TimestampMs;
+    use proptest::prelude::*;
+
+    fn job_ref() -> JobRef {
+        JobRef {
+            source: Source::parse("gitlab").unwrap(),
+            job_id: JobId::parse("9000000123").unwrap(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sealed_entries_round_trip(key: i64, project: i64, date: i32, segment: u64, jobs_row: u64, first_row: u64, rows: u64) {
+            let sealed = SealedJob { job: job_ref(), project: ProjectKey(project), date: Date(date), segment, jobs_row, first_row, rows };
+            check::round_trip::<Jobs>(&JobKey(key), &JobEntry::Sealed(sealed));
+        }
+
+        #[test]
+        fn hostile_values_are_errors(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            prop_assume!(bytes.first() != Some(&RECORD));
+            let _outcome = Jobs::decode_value(&bytes);
+        }
+    }
+
+    #[test]
+    fn records_round_trip() {
+        let keys = RowKeys {
+            project: ProjectKey(1),
+            job: JobKey(2),
+            part: 0,
+            runner: None,
+        };
+        let record = JobRecord {
+            job: job_ref(),
+            keys,
+            merged: MergedFacts::default(),
+            first_seen: TimestampMs(5),
+            waiting: None,
+            archived: None,
+        };
+        check::round_trip::<Jobs>(&JobKey(2), &JobEntry::Record(Box::new(record)));
+    }
+}
