@@ -17,3 +17,6 @@ pub mod model;
 pub mod source_port;
 
 pub mod index;
+pub mod segment;
+
+pub mod archive;

@@ -6,6 +6,7 @@ use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
 };
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -245,6 +246,8 @@ struct Change {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     list: Vec<Change>,
+    /// Position of the last change of every key, for reads inside a transaction.
+    latest: HashMap<(&'static str, Vec<u8>), usize>,
     bytes: usize,
 }
 
@@ -265,11 +268,15 @@ impl Changes {
 
     fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        self.latest.insert((family, key.clone()), self.list.len());
         self.list.push(Change { family, key, value });
     }
 
     /// Adds all changes of `other` behind these.
     pub fn append(&mut self, mut other: Self) {
+        let offset = self.list.len();
+        self.latest
+            .extend(other.latest.into_iter().map(|(key, at)| (key, at + offset)));
         self.bytes += other.bytes;
         self.list.append(&mut other.list);
     }
@@ -283,12 +290,8 @@ impl Changes {
         reason = "not said, removed and set are three answers"
     )]
     pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<Option<F::Value>>> {
-        let key = key_of::<F>(key);
-        let last = self
-            .list
-            .iter()
-            .rev()
-            .find(|change| change.family == F::NAME && change.key == key);
+        let position = self.latest.get(&(F::NAME, key_of::<F>(key)));
+        let last = position.and_then(|position| self.list.get(*position));
         match last {
             None => Ok(None),
             Some(Change { value: None, .. }) => Ok(Some(None)),

@@ -13,6 +13,7 @@ pub mod profile;
 pub mod record;
 pub mod runner;
 pub mod scope;
+pub mod settle;
 pub mod state;
 pub mod summary;
 pub mod usage;

@@ -3,7 +3,7 @@
 //! Key: job key, i64 order-preserving (8 bytes). Value: a tag byte, then
 //! - tag 1, until the job is sealed: JSON [`JobRecord`];
 //! - tag 2, sealed: a [`SealedJob`] in varints and texts (about 40 bytes), since everything else
-//!   stands in the segment: source, job id (texts), project key (zigzag), date (zigzag), segment
+//!   stands in the segment: source, job id (texts), project key, listed time, date (zigzags), segment
 //!   sequence, row in the jobs file, first row in the samples file, rows (varints).
 
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::index::{Family, corrupt};
 use crate::model::id::{JobId, JobKey, JobRef, ProjectKey, Source};
 use crate::model::record::JobRecord;
 use crate::num;
-use crate::time::Date;
+use crate::time::{Date, TimestampMs};
 
 /// Where a sealed job lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct SealedJob {
     pub job: JobRef,
     /// Its project, for the scope check before anything is read.
     pub project: ProjectKey,
+    /// The time under which lists sort it.
+    pub listed_at: TimestampMs,
     /// Date of the segment.
     pub date: Date,
     /// Sequence number of the segment.
@@ -77,6 +79,7 @@ impl Family for Jobs {
                 put_text(sealed.job.source.as_str(), &mut out);
                 put_text(sealed.job.job_id.as_str(), &mut out);
                 put_zigzag(sealed.project.0, &mut out);
+                put_zigzag(sealed.listed_at.0, &mut out);
                 put_zigzag(i64::from(sealed.date.0), &mut out);
                 put_varint(sealed.segment, &mut out);
                 put_varint(sealed.jobs_row, &mut out);
@@ -99,6 +102,7 @@ impl Family for Jobs {
                         job_id: JobId::parse(reader.text()?)?,
                     },
                     project: ProjectKey(reader.zigzag()?),
+                    listed_at: TimestampMs(reader.zigzag()?),
                     date: i32::try_from(reader.zigzag()?)
                         .map(Date)
                         .map_err(|_| corrupt(Self::NAME, "impossible date"))?,
@@ -130,7 +134,6 @@ mod tests {
     use crate::index::keys::check;
     use crate::model::archived::RowKeys;
     use crate::model::job::MergedFacts;
-    use crate::time::TimestampMs;
     use proptest::prelude::*;
 
     fn job_ref() -> JobRef {
@@ -143,7 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn sealed_entries_round_trip(key: i64, project: i64, date: i32, segment: u64, jobs_row: u64, first_row: u64, rows: u64) {
-            let sealed = SealedJob { job: job_ref(), project: ProjectKey(project), date: Date(date), segment, jobs_row, first_row, rows };
+            let sealed = SealedJob { job: job_ref(), project: ProjectKey(project), listed_at: TimestampMs(key), date: Date(date), segment, jobs_row, first_row, rows };
             check::round_trip::<Jobs>(&JobKey(key), &JobEntry::Sealed(sealed));
         }
 

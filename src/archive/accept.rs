@@ -1,0 +1,349 @@
+//! Job events: from a checked report to a durable record.
+
+use super::amend;
+use super::commit::Txn;
+use super::listed::Listed;
+use super::{Archive, find};
+use crate::error::{Error, Result};
+use crate::index::keys::ids::{Ids, Kind, PublicId};
+use crate::index::keys::jobs::{JobEntry, Jobs};
+use crate::index::keys::pending::{Pending, PendingKey};
+use crate::index::keys::registry::{Regions, Runners};
+use crate::model::archived::RowKeys;
+use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, RunnerId, RunnerKey, Source};
+use crate::model::job::{JobEvent, JobFacts, JobStatus, MergedFacts};
+use crate::model::record::{JobRecord, Waiting};
+use crate::model::runner::RunnerRef;
+use crate::model::settle;
+use crate::model::state::Reason;
+use crate::time::TimestampMs;
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The job.
+    pub job: JobKey,
+    /// Whether the event said anything new.
+    pub changed: bool,
+    /// When the job is looked at next, if it is to be archived.
+    pub due: Option<TimestampMs>,
+}
+
+/// Time in which the start of a job that ended without one may still be reported.
+const LATE_START_MS: i64 = 10 * 60_000;
+
+/// An operation that must know a sealed row first.
+enum Step {
+    Done(Accepted),
+    NeedsSealedFacts,
+}
+
+impl Archive {
+    /// Merges an event into its job's record. Returns after the record is on disk (AR-11).
+    ///
+    /// # Errors
+    /// `Conflict` if the job's times contradict each other, `Overloaded` or `Unavailable` if it
+    /// cannot be made durable: then it was not accepted.
+    pub async fn accept(&self, event: JobEvent) -> Result<Accepted> {
+        match self.submit_event(event.clone(), None).await? {
+            Step::Done(accepted) => Ok(accepted),
+            Step::NeedsSealedFacts => {
+                // Sealed facts never change (AR-4), so they may be read outside of the commit thread.
+                let facts = self.sealed_facts(&event.job)?;
+                match self.submit_event(event, Some(facts)).await? {
+                    Step::Done(accepted) => Ok(accepted),
+                    Step::NeedsSealedFacts => Err(Error::internal("a sealed job lost its seal")),
+                }
+            }
+        }
+    }
+
+    async fn submit_event(&self, event: JobEvent, sealed: Option<JobFacts>) -> Result<Step> {
+        let now = self.clock.now();
+        let archiver = self.archiver;
+        self.committer
+            .submit(move |txn| accept(txn, archiver, event, sealed, now))
+            .await
+    }
+
+    fn sealed_facts(&self, job: &JobRef) -> Result<JobFacts> {
+        let snapshot = self.index.snapshot();
+        let key = find::job_key(&snapshot, job)?;
+        match key
+            .map(|key| snapshot.get::<Jobs>(&key))
+            .transpose()?
+            .flatten()
+        {
+            Some(JobEntry::Sealed(sealed)) => {
+                let segment = self.open_segment(&snapshot, sealed.date, sealed.segment)?;
+                Ok(segment.row(&sealed)?.row.facts)
+            }
+            _ => Err(Error::internal("a sealed job is not in the index")),
+        }
+    }
+}
+
+fn accept(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    event: JobEvent,
+    sealed_facts: Option<JobFacts>,
+    now: TimestampMs,
+) -> Result<Step> {
+    let public = |id: &str, kind| PublicId {
+        kind,
+        source: event.job.source.as_str().to_owned(),
+        id: id.to_owned(),
+    };
+    let id = public(event.job.job_id.as_str(), Kind::Job);
+    let known = txn.get::<Ids>(&id)?.map(JobKey);
+    let entry = known
+        .map(|key| txn.get::<Jobs>(&key))
+        .transpose()?
+        .flatten();
+    match (known, entry) {
+        (Some(key), Some(JobEntry::Record(record))) => {
+            merge(txn, archiver, key, *record, event.facts, now).map(Step::Done)
+        }
+        (Some(key), Some(JobEntry::Sealed(sealed))) => {
+            match amend::amend(txn, key, &sealed, event.facts, sealed_facts, now)? {
+                Some(changed) => Ok(Step::Done(Accepted {
+                    job: key,
+                    changed,
+                    due: None,
+                })),
+                None => Ok(Step::NeedsSealedFacts),
+            }
+        }
+        (None, _) => {
+            let key = JobKey(txn.next_key("job", archiver)?);
+            txn.put::<Ids>(&id, &key.0)?;
+            let record = JobRecord {
+                keys: RowKeys {
+                    project: ProjectKey(0),
+                    job: key,
+                    part: 0,
+                    runner: None,
+                },
+                job: event.job.clone(),
+                merged: MergedFacts::default(),
+                first_seen: now,
+                waiting: None,
+                archived: None,
+            };
+            create(txn, archiver, record, event.facts, now).map(Step::Done)
+        }
+        (Some(_), None) => Err(Error::data(
+            "job_entry_missing",
+            format!(
+                "job {} has an id but no entry in the index; run `tachograph verify`",
+                event.job
+            ),
+        )),
+    }
+}
+
+fn create(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    mut record: JobRecord,
+    said: JobFacts,
+    now: TimestampMs,
+) -> Result<Accepted> {
+    record.merged.merge(said)?;
+    record.keys = resolve_keys(txn, archiver, &record)?;
+    record.waiting = next_waiting(txn, &record, now)?;
+    listed(&record).enter(txn)?;
+    store(txn, None, &record)
+}
+
+fn merge(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    key: JobKey,
+    old: JobRecord,
+    said: JobFacts,
+    now: TimestampMs,
+) -> Result<Accepted> {
+    let mut new = old.clone();
+    if !new.merged.merge(said)? {
+        return Ok(Accepted {
+            job: key,
+            changed: false,
+            due: old.waiting.map(|waiting| waiting.due),
+        });
+    }
+    // Once staged, the keys are part of the profile's place and stay.
+    if new.archived.is_none() {
+        new.keys = resolve_keys(txn, archiver, &new)?;
+    }
+    if needs_archiving(&old, &new) {
+        new.waiting = next_waiting(txn, &new, now)?;
+    }
+    listed(&new).replace(&listed(&old), txn)?;
+    store(txn, old.waiting.as_ref(), &new)
+}
+
+/// The job as lists know it.
+pub(super) fn listed(record: &JobRecord) -> Listed<'_> {
+    Listed {
+        keys: record.keys,
+        listed_at: record.listed_at(),
+        facts: record.merged.facts(),
+    }
+}
+
+/// Writes a record and moves its pending entry with it, in one batch (AR-3).
+pub(super) fn store(
+    txn: &mut Txn<'_>,
+    old_waiting: Option<&Waiting>,
+    record: &JobRecord,
+) -> Result<Accepted> {
+    let job = record.keys.job;
+    if let Some(old) = old_waiting {
+        txn.delete::<Pending>(&PendingKey { due: old.due, job });
+    }
+    if let Some(waiting) = &record.waiting {
+        txn.put::<Pending>(
+            &PendingKey {
+                due: waiting.due,
+                job,
+            },
+            &(),
+        )?;
+    }
+    txn.put::<Jobs>(&job, &JobEntry::Record(Box::new(record.clone())))?;
+    Ok(Accepted {
+        job,
+        changed: true,
+        due: record.waiting.as_ref().map(|waiting| waiting.due),
+    })
+}
+
+/// Whether what changed calls for a (new) fetch.
+fn needs_archiving(old: &JobRecord, new: &JobRecord) -> bool {
+    let what = |record: &JobRecord| {
+        let facts = record.merged.facts();
+        let over = facts.status.is_some_and(JobStatus::is_terminal);
+        (
+            facts.window(),
+            facts.machine.clone(),
+            facts.runner_id.clone(),
+            over,
+        )
+    };
+    if new.archived.is_some() {
+        what(old) != what(new) && new.merged.facts().window().is_some()
+    } else {
+        what(old) != what(new)
+    }
+}
+
+/// When a job that is over is first looked at.
+fn next_waiting(txn: &Txn<'_>, record: &JobRecord, now: TimestampMs) -> Result<Option<Waiting>> {
+    let facts = record.merged.facts();
+    let waiting = |due, reason| {
+        Some(Waiting {
+            due,
+            attempts: 0,
+            reason,
+            detail: None,
+        })
+    };
+    if let Some(window) = facts.window() {
+        let due = window
+            .to
+            .plus_ms(settle::first_delay_ms(scrape_interval_ms(txn, record)?));
+        return Ok(waiting(due.max(now), Reason::Settling));
+    }
+    let over = facts.status.is_some_and(JobStatus::is_terminal) || facts.finished_at.is_some();
+    if over && facts.started_at.is_none() {
+        return Ok(waiting(now.plus_ms(LATE_START_MS), Reason::WaitingForStart));
+    }
+    Ok(None)
+}
+
+/// The scrape interval registered for the job's region, if any.
+fn scrape_interval_ms(txn: &Txn<'_>, record: &JobRecord) -> Result<Option<i64>> {
+    let Some(runner_id) = &record.merged.facts().runner_id else {
+        return Ok(None);
+    };
+    let runner = RunnerRef {
+        source: record.job.source.clone(),
+        runner_id: RunnerId::parse(runner_id)?,
+    };
+    let region = txn
+        .get::<Runners>(&runner)?
+        .map(|runner| txn.get::<Regions>(&runner.region));
+    Ok(region
+        .transpose()?
+        .flatten()
+        .and_then(|region| region.scrape_interval_ms()))
+}
+
+/// Project and runner keys, allotted at first sight. A project is known by its id; a path seen
+/// before its id is taken over by it.
+fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Result<RowKeys> {
+    let facts = record.merged.facts();
+    let source = &record.job.source;
+    let public = |kind, id: &str| PublicId {
+        kind,
+        source: source.as_str().to_owned(),
+        id: id.to_owned(),
+    };
+    let path = public(
+        Kind::ProjectPath,
+        facts.project.as_deref().unwrap_or_default(),
+    );
+    let id = facts
+        .project_id
+        .as_deref()
+        .map(|id| public(Kind::ProjectId, id));
+    let by_id = id
+        .as_ref()
+        .map(|id| txn.get::<Ids>(id))
+        .transpose()?
+        .flatten();
+    let project = match by_id {
+        Some(key) => key,
+        None => {
+            let named = id.is_none() || facts.project.is_some();
+            let by_path = if named { txn.get::<Ids>(&path)? } else { None };
+            match by_path {
+                Some(key) => key,
+                None => txn.next_key("project", archiver)?,
+            }
+        }
+    };
+    if let Some(id) = id.filter(|_| by_id.is_none()) {
+        txn.put::<Ids>(&id, &project)?;
+    }
+    if (facts.project.is_some() || facts.project_id.is_none())
+        && txn.get::<Ids>(&path)? != Some(project)
+    {
+        txn.put::<Ids>(&path, &project)?;
+    }
+    let runner = match &facts.runner_id {
+        Some(id) => Some(RunnerKey(runner_key(txn, archiver, source, id)?)),
+        None => None,
+    };
+    Ok(RowKeys {
+        project: ProjectKey(project),
+        runner,
+        ..record.keys
+    })
+}
+
+fn runner_key(txn: &mut Txn<'_>, archiver: Archiver, source: &Source, id: &str) -> Result<i64> {
+    let id = PublicId {
+        kind: Kind::Runner,
+        source: source.as_str().to_owned(),
+        id: id.to_owned(),
+    };
+    if let Some(key) = txn.get::<Ids>(&id)? {
+        return Ok(key);
+    }
+    let key = txn.next_key("runner", archiver)?;
+    txn.put::<Ids>(&id, &key)?;
+    Ok(key)
+}

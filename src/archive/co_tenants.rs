@@ -1,0 +1,120 @@
+//! Co-tenants: other jobs on the same machine at the same time, from `by_machine_time`.
+
+use super::Archive;
+use super::listed::machine_prefix;
+use crate::error::Result;
+use crate::index::Snapshot;
+use crate::index::key_of;
+use crate::index::keys::by_time::{ByMachineTime, TimeKey};
+use crate::index::keys::jobs::{JobEntry, Jobs};
+use crate::limits;
+use crate::model::archived::CoTenancy;
+use crate::model::id::{JobKey, JobRef};
+use crate::model::machine::Machine;
+use crate::model::scope::Scope;
+use crate::time::{TimeRange, TimestampMs};
+
+/// Another job on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoTenant {
+    /// The other job.
+    pub job: JobRef,
+    /// Milliseconds that both ran.
+    pub overlap_ms: i64,
+}
+
+struct Neighbour {
+    key: JobKey,
+    overlap: TimeRange,
+}
+
+impl Archive {
+    /// The jobs that shared the machine during `window`, those outside of the scope left out.
+    ///
+    /// # Errors
+    /// `Data` for damaged entries, `Unavailable` for I/O errors.
+    pub fn co_tenants(
+        &self,
+        scope: &Scope,
+        job: JobKey,
+        machine: &Machine,
+        window: TimeRange,
+    ) -> Result<Vec<CoTenant>> {
+        let snapshot = self.index.snapshot();
+        let mut tenants = Vec::new();
+        for neighbour in neighbours(&snapshot, job, machine, window)? {
+            let (job, project) = match snapshot.get::<Jobs>(&neighbour.key)? {
+                Some(JobEntry::Record(record)) => (record.job, record.keys.project),
+                Some(JobEntry::Sealed(sealed)) => (sealed.job, sealed.project),
+                None => continue,
+            };
+            if scope.allows(project) {
+                tenants.push(CoTenant {
+                    job,
+                    overlap_ms: neighbour.overlap.len_ms(),
+                });
+            }
+        }
+        Ok(tenants)
+    }
+
+    /// Number of co-tenants and the time during which there was at least one.
+    pub(super) fn co_tenancy(
+        &self,
+        job: JobKey,
+        machine: &Machine,
+        window: TimeRange,
+    ) -> Result<CoTenancy> {
+        let neighbours = neighbours(&self.index.snapshot(), job, machine, window)?;
+        let count = i32::try_from(neighbours.len()).unwrap_or(i32::MAX);
+        let mut ranges: Vec<TimeRange> =
+            neighbours.into_iter().map(|other| other.overlap).collect();
+        ranges.sort_by_key(|range| (range.from, range.to));
+        let mut overlap_ms = 0;
+        let mut reached = window.from;
+        for range in ranges {
+            overlap_ms += TimeRange::new(range.from.max(reached), range.to).len_ms();
+            reached = reached.max(range.to);
+        }
+        Ok(CoTenancy { count, overlap_ms })
+    }
+}
+
+/// Entries of the machine that overlap `window`. A job that still runs has no end yet and overlaps
+/// until the window's.
+fn neighbours(
+    snapshot: &Snapshot<'_>,
+    job: JobKey,
+    machine: &Machine,
+    window: TimeRange,
+) -> Result<Vec<Neighbour>> {
+    let prefix = machine_prefix(machine);
+    let mut bytes = Vec::new();
+    TimeKey::encode_prefix(&prefix, &mut bytes);
+    // Newest first, from the last start before the window's end back to the longest possible job.
+    let start = TimeKey {
+        prefix,
+        time: window.to.plus_ms(-1),
+        job: JobKey(i64::MIN),
+    };
+    let earliest = window.from.plus_ms(-limits::JOB_DURATION_MS_MAX);
+    let mut found = Vec::new();
+    let mut seen = 0;
+    snapshot.scan::<ByMachineTime>(
+        &bytes,
+        Some(&key_of::<ByMachineTime>(&start)),
+        |key, end| {
+            seen += 1;
+            let other = TimeRange::new(key.time, end.unwrap_or(TimestampMs(i64::MAX)));
+            let overlap = TimeRange::new(other.from.max(window.from), other.to.min(window.to));
+            if key.job != job && !overlap.is_empty() {
+                found.push(Neighbour {
+                    key: key.job,
+                    overlap,
+                });
+            }
+            Ok(key.time >= earliest && seen < limits::CO_TENANT_SCAN_MAX)
+        },
+    )?;
+    Ok(found)
+}

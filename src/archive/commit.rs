@@ -1,0 +1,291 @@
+//! The commit thread: the only writer of the index.
+//!
+//! It takes everything that waits (at most [`limits::COMMIT_OPS_MAX`] operations and
+//! [`limits::COMMIT_BYTES_MAX`]), runs each operation against what is committed plus what the batch
+//! already changes, writes one WriteBatch, syncs once, and answers each caller. So operations are
+//! serial (read-modify-write needs no locks), a caller is answered only after its facts are on disk
+//! (AR-11), and one sync serves all that waited for it. An operation that fails changes nothing.
+
+use super::closing;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::keys::meta::Meta;
+use crate::index::{Changes, Family, Index};
+use crate::limits;
+use crate::model::id::Archiver;
+use futures::channel::oneshot;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+/// What an operation sees and changes.
+#[derive(Debug)]
+pub(super) struct Txn<'a> {
+    index: &'a Index,
+    batch: &'a Changes,
+    own: Changes,
+}
+
+impl Txn<'_> {
+    /// The value of a key, as of this operation.
+    pub(super) fn get<F: Family>(&self, key: &F::Key) -> Result<Option<F::Value>> {
+        if let Some(answer) = self.own.get::<F>(key)? {
+            return Ok(answer);
+        }
+        if let Some(answer) = self.batch.get::<F>(key)? {
+            return Ok(answer);
+        }
+        self.index.get::<F>(key)
+    }
+
+    /// Sets a key.
+    pub(super) fn put<F: Family>(&mut self, key: &F::Key, value: &F::Value) -> Result<()> {
+        self.own.put::<F>(key, value)
+    }
+
+    /// Removes a key.
+    pub(super) fn delete<F: Family>(&mut self, key: &F::Key) {
+        self.own.delete::<F>(key);
+    }
+
+    /// The next number of a sequence; it is taken when the operation commits.
+    pub(super) fn next(&mut self, sequence: &str) -> Result<u64> {
+        let name = format!("seq.{sequence}");
+        let number = self.get::<Meta>(&name)?.unwrap_or(0) + 1;
+        self.put::<Meta>(&name, &number)?;
+        Ok(number)
+    }
+
+    /// The next surrogate key of a sequence.
+    pub(super) fn next_key(&mut self, sequence: &str, archiver: Archiver) -> Result<i64> {
+        archiver.key(self.next(sequence)?)
+    }
+}
+
+/// Runs in the commit thread; says whether its changes count, and how to answer the caller.
+type Operation = Box<dyn FnOnce(&mut Txn<'_>) -> Outcome + Send>;
+type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+
+struct Outcome {
+    commit: bool,
+    answer: Answer,
+}
+
+/// The answer to an operation: durable when it is there. Await it, or [`Reply::wait`].
+#[derive(Debug)]
+pub struct Reply<T>(oneshot::Receiver<Result<T>>);
+
+impl<T> Reply<T> {
+    /// Blocks until the operation is durable or failed.
+    ///
+    /// # Errors
+    /// The operation's own, or `Unavailable` if it could not be made durable.
+    pub fn wait(self) -> Result<T> {
+        futures::executor::block_on(self)
+    }
+
+    fn failed(error: Error) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        let _receiver_is_here = sender.send(Err(error));
+        Self(receiver)
+    }
+}
+
+impl<T> Future for Reply<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|answer| answer.unwrap_or_else(|_| Err(closing())))
+    }
+}
+
+/// Handle of the commit thread. Dropping it runs what was submitted and joins the thread.
+pub(super) struct Committer {
+    queue: Option<SyncSender<Operation>>,
+    thread: Option<JoinHandle<()>>,
+    poisoned: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Committer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Committer")
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Committer {
+    pub(super) fn start(index: Arc<Index>) -> Result<Self> {
+        let (queue, operations) = sync_channel(limits::COMMIT_QUEUE);
+        let poisoned = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&poisoned);
+        let thread = std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || run(&index, &operations, &flag))
+            .map_err(|error| {
+                Error::internal("the commit thread cannot start").with_source(error)
+            })?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            poisoned,
+        })
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Hands an operation to the commit thread.
+    pub(super) fn submit<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (sender, receiver) = oneshot::channel();
+        let operation: Operation = Box::new(move |txn| match operation(txn) {
+            // The caller may have gone: then nobody needs the answer.
+            Ok(value) => Outcome {
+                commit: true,
+                answer: Box::new(move |committed| drop(sender.send(committed.map(|()| value)))),
+            },
+            Err(error) => Outcome {
+                commit: false,
+                answer: Box::new(move |_| drop(sender.send(Err(error)))),
+            },
+        });
+        match self.queue.as_ref().map(|queue| queue.try_send(operation)) {
+            Some(Ok(())) => Reply(receiver),
+            Some(Err(TrySendError::Full(_))) => Reply::failed(Error::new(
+                ErrorKind::Overloaded,
+                "commit_queue_full",
+                "too many writes are waiting for the disk; try again in a second",
+            )),
+            Some(Err(TrySendError::Disconnected(_))) | None => Reply::failed(closing()),
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _panics_are_logged_by_std = thread.join();
+        }
+    }
+}
+
+fn poisoned_error() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "archive_poisoned",
+        "a write to the index failed, so nothing more is written; look at the disk, then restart",
+    )
+}
+
+fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
+    while let Ok(first) = operations.recv() {
+        let mut batch = Changes::default();
+        let mut answers = Vec::new();
+        let mut next = Some(first);
+        while let Some(operation) = next.take() {
+            let mut txn = Txn {
+                index,
+                batch: &batch,
+                own: Changes::default(),
+            };
+            let outcome = operation(&mut txn);
+            let own = txn.own;
+            if outcome.commit {
+                batch.append(own);
+            }
+            answers.push(outcome.answer);
+            if answers.len() < limits::COMMIT_OPS_MAX && batch.bytes() < limits::COMMIT_BYTES_MAX {
+                next = match operations.try_recv() {
+                    Ok(operation) => Some(operation),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                };
+            }
+        }
+        let written = write(index, &batch, poisoned);
+        for answer in answers {
+            answer(if written {
+                Ok(())
+            } else {
+                Err(poisoned_error())
+            });
+        }
+    }
+}
+
+/// Writes and syncs; after a failure never again, since what the log holds is unknown then.
+fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
+    if poisoned.load(Ordering::Acquire) {
+        return false;
+    }
+    if batch.is_empty() {
+        return true;
+    }
+    match index.write(batch) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(
+                error = error.chain(),
+                "the index cannot be written; writes are off"
+            );
+            poisoned.store(true, Ordering::Release);
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Arc::new(Index::open(&dir.path().join("index")).unwrap());
+        let committer = Committer::start(Arc::clone(&index)).unwrap();
+        (dir, index, committer)
+    }
+
+    #[test]
+    fn operations_see_each_other_and_failed_ones_leave_nothing() {
+        let (_dir, index, committer) = committer();
+        let replies: Vec<_> = (0..100)
+            .map(|turn| {
+                committer.submit(move |txn| {
+                    let number = txn.next("job")?;
+                    if turn % 10 == 9 {
+                        Err(Error::internal("planned"))
+                    } else {
+                        Ok(number)
+                    }
+                })
+            })
+            .collect();
+        let numbers: Vec<_> = replies
+            .into_iter()
+            .filter_map(|reply| reply.wait().ok())
+            .collect();
+        assert_eq!(numbers, (1..=90).collect::<Vec<u64>>());
+        assert_eq!(index.get::<Meta>(&"seq.job".to_owned()).unwrap(), Some(90));
+    }
+
+    #[test]
+    fn dropping_runs_what_was_submitted() {
+        let (_dir, index, committer) = committer();
+        let replies: Vec<_> = (0..50)
+            .map(|_| committer.submit(|txn| txn.next("job")))
+            .collect();
+        drop(committer);
+        assert!(replies.into_iter().all(|reply| reply.wait().is_ok()));
+        assert_eq!(index.get::<Meta>(&"seq.job".to_owned()).unwrap(), Some(50));
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading one job: its record or row, and its profile.
+
+use super::{Archive, amend};
+use crate::error::{Error, Result};
+use crate::index::Snapshot;
+use crate::index::keys::amendments::Amendments;
+use crate::index::keys::ids::{Ids, Kind, PublicId};
+use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use crate::index::keys::staged::{Staged, StagedKey};
+use crate::model::archived::{RowKeys, SummarisedRow};
+use crate::model::id::{JobKey, JobRef};
+use crate::model::job::JobFacts;
+use crate::model::profile::Profile;
+use crate::model::record::{Archived, JobRecord, archived_state};
+use crate::model::scope::Scope;
+use crate::model::state::{Reason, State};
+use crate::num;
+use crate::time::TimestampMs;
+
+/// A job as a reader sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobView {
+    /// Public name.
+    pub job: JobRef,
+    /// Surrogate keys.
+    pub keys: RowKeys,
+    /// What is known of it.
+    pub facts: JobFacts,
+    /// The time under which lists sort it.
+    pub listed_at: TimestampMs,
+    /// Where it is in its life here.
+    pub state: State,
+    /// Why it is not archived.
+    pub reason: Option<Reason>,
+    /// The last failure, for people.
+    pub detail: Option<String>,
+    /// Its row with statistics, once archived.
+    pub row: Option<SummarisedRow>,
+}
+
+/// The surrogate key of a job.
+pub(super) fn job_key(snapshot: &Snapshot<'_>, job: &JobRef) -> Result<Option<JobKey>> {
+    let id = PublicId {
+        kind: Kind::Job,
+        source: job.source.as_str().to_owned(),
+        id: job.job_id.as_str().to_owned(),
+    };
+    Ok(snapshot.get::<Ids>(&id)?.map(JobKey))
+}
+
+/// Where a staged profile lies.
+pub(super) fn staged_key(keys: RowKeys, archived: &Archived) -> StagedKey {
+    StagedKey {
+        date: archived.date,
+        project: keys.project,
+        job: keys.job,
+        part: keys.part,
+    }
+}
+
+impl Archive {
+    /// A job, `None` if it is unknown or outside of the scope.
+    ///
+    /// # Errors
+    /// `Data` if its bytes are damaged, `Unavailable` for I/O errors.
+    pub fn find(&self, scope: &Scope, job: &JobRef) -> Result<Option<JobView>> {
+        let snapshot = self.index.snapshot();
+        match job_key(&snapshot, job)? {
+            Some(key) => self.view(&snapshot, scope, key),
+            None => Ok(None),
+        }
+    }
+
+    /// A job and its profile. The profile is empty unless the job is archived.
+    ///
+    /// # Errors
+    /// As [`Archive::find`].
+    pub fn profile(&self, scope: &Scope, job: &JobRef) -> Result<Option<(JobView, Profile)>> {
+        let snapshot = self.index.snapshot();
+        let Some(key) = job_key(&snapshot, job)? else {
+            return Ok(None);
+        };
+        let Some(view) = self.view(&snapshot, scope, key)? else {
+            return Ok(None);
+        };
+        let profile = match snapshot.get::<Jobs>(&key)? {
+            Some(JobEntry::Record(record)) => staged_profile(&snapshot, &record)?,
+            Some(JobEntry::Sealed(sealed)) => self.sealed_profile(&snapshot, &sealed)?,
+            None => Profile::default(),
+        };
+        Ok(Some((view, profile)))
+    }
+
+    /// The samples of a sealed job, straight from its segment.
+    fn sealed_profile(&self, snapshot: &Snapshot<'_>, sealed: &SealedJob) -> Result<Profile> {
+        self.open_segment(snapshot, sealed.date, sealed.segment)?
+            .profile(sealed)
+    }
+
+    /// A job by key, `None` if it is unknown or outside of the scope.
+    pub(super) fn view(
+        &self,
+        snapshot: &Snapshot<'_>,
+        scope: &Scope,
+        key: JobKey,
+    ) -> Result<Option<JobView>> {
+        match snapshot.get::<Jobs>(&key)? {
+            None => Ok(None),
+            Some(JobEntry::Record(record)) if scope.allows(record.keys.project) => {
+                record_view(snapshot, *record).map(Some)
+            }
+            Some(JobEntry::Sealed(sealed)) if scope.allows(sealed.project) => {
+                self.sealed_view(snapshot, key, &sealed).map(Some)
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
+    fn sealed_view(
+        &self,
+        snapshot: &Snapshot<'_>,
+        key: JobKey,
+        sealed: &SealedJob,
+    ) -> Result<JobView> {
+        let segment = self.open_segment(snapshot, sealed.date, sealed.segment)?;
+        let row = segment.row(sealed)?;
+        let row = match snapshot.get::<Amendments>(&key)? {
+            None => row,
+            Some(amendment) => amend::apply(row, amendment, || segment.profile(sealed))?,
+        };
+        let (state, reason) = archived_state(num_rows(sealed), row.row.findings.reason);
+        Ok(JobView {
+            job: sealed.job.clone(),
+            keys: row.row.keys,
+            facts: row.row.facts.clone(),
+            listed_at: sealed.listed_at,
+            state,
+            reason,
+            detail: None,
+            row: Some(row),
+        })
+    }
+}
+
+fn num_rows(sealed: &SealedJob) -> i64 {
+    num::len_i64(num::to_usize(sealed.rows))
+}
+
+fn record_view(snapshot: &Snapshot<'_>, record: JobRecord) -> Result<JobView> {
+    let (state, reason) = record.state();
+    let row = match record.row() {
+        Some(row) => Some(SummarisedRow::compute(
+            row,
+            &staged_profile(snapshot, &record)?,
+        )),
+        None => None,
+    };
+    Ok(JobView {
+        listed_at: record.listed_at(),
+        detail: record.waiting.and_then(|waiting| waiting.detail),
+        job: record.job,
+        keys: record.keys,
+        facts: record.merged.facts().clone(),
+        state,
+        reason,
+        row,
+    })
+}
+
+/// The staged profile of a record; empty if it is not archived.
+fn staged_profile(snapshot: &Snapshot<'_>, record: &JobRecord) -> Result<Profile> {
+    let Some(archived) = &record.archived else {
+        return Ok(Profile::default());
+    };
+    let staged = snapshot.get::<Staged>(&staged_key(record.keys, archived))?;
+    let staged = staged.ok_or_else(|| {
+        Error::data(
+            "staged_missing",
+            format!(
+                "the staged profile of {} is missing; run `tachograph verify`",
+                record.job
+            ),
+        )
+    })?;
+    staged.profile()
+}

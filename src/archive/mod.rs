@@ -1,0 +1,142 @@
+//! The storage engine: jobs, their profiles, and the one commit protocol.
+//!
+//! Synchronous; the only importer of `segment` and `index`. Facts are acknowledged after their sync
+//! ([`commit`]); a job is readable the moment it is staged ([`stage`]); staged jobs of a date become
+//! one segment ([`seal`]): files first, durable, then one batch flips the index (AR-1).
+//!
+//! Called by `ingest` (writes) and `query` (reads). Every read takes a [`Scope`].
+
+mod accept;
+mod amend;
+mod co_tenants;
+mod commit;
+mod find;
+mod list;
+mod listed;
+mod pending;
+mod registry;
+mod seal;
+mod segments;
+mod stage;
+
+pub use accept::Accepted;
+pub use co_tenants::CoTenant;
+pub use commit::Reply;
+pub use find::JobView;
+pub use list::{JobFilter, JobPage};
+pub use pending::Due;
+pub use seal::{SealPolicy, Sealed};
+pub use stage::{Staged, Staging};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::{Index, keys};
+use crate::model::id::Archiver;
+use crate::segment::dir::DataDir;
+use crate::segment::properties::ValueEncoding;
+use crate::time::SharedClock;
+use commit::Committer;
+use seal::StagedDates;
+use segments::Segments;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+#[cfg(doc)]
+use crate::model::scope::Scope;
+
+/// Settings of the archive.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Number of this archiver.
+    pub archiver: Option<Archiver>,
+    /// How values are encoded in new segments.
+    pub encoding: ValueEncoding,
+    /// When staged jobs are sealed.
+    pub seal: SealPolicy,
+}
+
+/// An open archive. Dropping it finishes what was submitted and closes the index.
+#[derive(Debug)]
+pub struct Archive {
+    dir: DataDir,
+    index: Arc<Index>,
+    committer: Committer,
+    segments: Segments,
+    clock: SharedClock,
+    archiver: Archiver,
+    settings: Settings,
+    staged: Mutex<StagedDates>,
+    /// Held while a segment is made: one at a time.
+    sealing: Mutex<()>,
+}
+
+impl Archive {
+    /// Opens or creates the archive in `root` and removes what a crash left behind.
+    ///
+    /// # Errors
+    /// `Conflict` if another process holds it (the message names it), `Data` if it was written by a
+    /// newer version or is damaged, `Unavailable` for I/O errors.
+    pub fn open(root: &Path, settings: Settings, clock: SharedClock) -> Result<Self> {
+        let dir = DataDir::open(root)?;
+        let index = Arc::new(Index::open(&dir.index_path())?);
+        let archiver = match settings.archiver {
+            Some(archiver) => archiver,
+            None => Archiver::new(0)?,
+        };
+        let committer = Committer::start(Arc::clone(&index))?;
+        let staged = StagedDates::load(&index.snapshot())?;
+        let archive = Self {
+            staged: Mutex::new(staged),
+            segments: Segments::default(),
+            dir,
+            index,
+            committer,
+            clock,
+            archiver,
+            settings,
+            sealing: Mutex::new(()),
+        };
+        archive.remove_orphans()?;
+        Ok(archive)
+    }
+
+    /// Whether writes are possible. After a failed write the archive is poisoned: reads go on, writes
+    /// answer `Unavailable` until it is opened again.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !self.committer.is_poisoned()
+    }
+
+    /// Live bytes of the index on disk, compacted, for size figures.
+    ///
+    /// # Errors
+    /// `Unavailable` if RocksDB fails.
+    pub fn index_bytes(&self) -> Result<u64> {
+        use keys::{by_time, ids, jobs};
+        let parts = [
+            self.index.compacted_bytes::<jobs::Jobs>()?,
+            self.index.compacted_bytes::<ids::Ids>()?,
+            self.index.compacted_bytes::<by_time::ByTime>()?,
+            self.index.compacted_bytes::<by_time::ByProjectTime>()?,
+            self.index.compacted_bytes::<by_time::ByRunnerTime>()?,
+            self.index.compacted_bytes::<by_time::ByMachineTime>()?,
+            self.index.compacted_bytes::<by_time::ByNameRef>()?,
+        ];
+        Ok(parts.into_iter().sum())
+    }
+
+    fn staged_dates(&self) -> MutexGuard<'_, StagedDates> {
+        // A panic while holding it leaves only counters behind: they are still usable.
+        self.staged
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The error of a caller whose work was dropped because the archive closes.
+fn closing() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "closing",
+        "the archive is closing; try again later",
+    )
+}

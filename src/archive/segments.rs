@@ -1,0 +1,124 @@
+//! Open segments, kept with their checked footers.
+
+use super::Archive;
+use crate::error::{Error, Result};
+use crate::index::Snapshot;
+use crate::index::keys::jobs::SealedJob;
+use crate::index::keys::segments::{SegmentId, Segments as SegmentFamily};
+use crate::limits;
+use crate::model::archived::SummarisedRow;
+use crate::model::id::Archiver;
+use crate::model::profile::Profile;
+use crate::num;
+use crate::segment::VerifiedFile;
+use crate::segment::digest::Digests;
+use crate::segment::dir::Table;
+use crate::segment::jobs::JobsFile;
+use crate::segment::samples;
+use crate::time::Date;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// File name of a segment, the same in both tables.
+pub(super) fn file_name(archiver: u16, seq: u64) -> String {
+    format!("{archiver:05}-{seq:010}.parquet")
+}
+
+/// A segment open for reading.
+#[derive(Debug)]
+pub(super) struct OpenSegment {
+    jobs: JobsFile,
+    samples: VerifiedFile,
+}
+
+impl OpenSegment {
+    /// A job's row as it was sealed.
+    pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
+        let row = self.jobs.read(num::to_usize(job.jobs_row))?;
+        if row.row.job != job.job {
+            return Err(Error::data(
+                "segment_rows",
+                format!(
+                    "the segment holds another job where {} should be; run `tachograph verify`",
+                    job.job
+                ),
+            ));
+        }
+        Ok(row)
+    }
+
+    /// A job's samples.
+    pub(super) fn profile(&self, job: &SealedJob) -> Result<Profile> {
+        samples::read(&self.samples, job.sample_rows())
+    }
+}
+
+/// The open segments: least recently used ones are closed.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    open: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    segments: HashMap<SegmentId, (Arc<OpenSegment>, u64)>,
+    uses: u64,
+}
+
+impl Segments {
+    fn get(&self, id: SegmentId) -> Option<Arc<OpenSegment>> {
+        let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.uses += 1;
+        let uses = cache.uses;
+        let (segment, last) = cache.segments.get_mut(&id)?;
+        *last = uses;
+        Some(Arc::clone(segment))
+    }
+
+    fn put(&self, id: SegmentId, segment: &Arc<OpenSegment>) {
+        let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.segments.len() >= limits::OPEN_SEGMENTS_MAX {
+            let oldest = cache
+                .segments
+                .iter()
+                .min_by_key(|(_, (_, last))| *last)
+                .map(|(id, _)| *id);
+            if let Some(oldest) = oldest {
+                cache.segments.remove(&oldest);
+            }
+        }
+        let uses = cache.uses;
+        cache.segments.insert(id, (Arc::clone(segment), uses));
+    }
+}
+
+impl Archive {
+    /// Opens a segment, or takes it from the open ones.
+    pub(super) fn open_segment(
+        &self,
+        snapshot: &Snapshot<'_>,
+        date: Date,
+        seq: u64,
+    ) -> Result<Arc<OpenSegment>> {
+        let id = SegmentId { date, seq };
+        if let Some(segment) = self.segments.get(id) {
+            return Ok(segment);
+        }
+        let entry = snapshot.get::<SegmentFamily>(&id)?.ok_or_else(|| {
+            Error::data(
+                "segment_missing",
+                format!("segment {seq} of {date} is not in the index"),
+            )
+        })?;
+        let archiver = Archiver::new(entry.info.archiver)?;
+        let name = file_name(archiver.number(), seq);
+        let jobs_digests = Digests::decode(&entry.jobs_digests)?;
+        let jobs = self.dir.open_file(Table::Jobs, date, &name)?;
+        let jobs = JobsFile::new(VerifiedFile::open(jobs, jobs_digests)?)?;
+        let samples = self.dir.open_file(Table::Samples, date, &name)?;
+        let samples = VerifiedFile::open(samples, jobs.samples_digests()?)?;
+        let segment = Arc::new(OpenSegment { jobs, samples });
+        self.segments.put(id, &segment);
+        Ok(segment)
+    }
+}

@@ -1,0 +1,165 @@
+//! Staging: a job becomes archived. One synced batch holds its row, its profile and the end of its
+//! pending entry (AR-2, AR-3); from then on it is readable.
+
+use super::accept::store;
+use super::find::staged_key;
+use super::{Archive, Reply};
+use crate::error::{Error, Result};
+use crate::index::keys::jobs::{JobEntry, Jobs};
+use crate::index::keys::staged::{Staged as StagedFamily, StagedProfile};
+use crate::invariant::{self, InvariantId};
+use crate::model::archived::{CoTenancy, Findings, Placement};
+use crate::model::job::JobFacts;
+use crate::model::profile::Profile;
+use crate::model::record::{Archived, JobRecord, Waiting};
+use crate::model::state::Reason;
+use crate::time::{Date, TimestampMs};
+
+/// What assembling made of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staging {
+    /// The record that was worked on.
+    pub record: JobRecord,
+    /// Where the job ran.
+    pub placement: Placement,
+    /// What was found.
+    pub findings: Findings,
+    /// Its rows; empty if there are none.
+    pub profile: Profile,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Staged {
+    /// The job is archived.
+    Archived,
+    /// The job changed meanwhile: it is due again at once.
+    Stale,
+    /// The job is sealed already: nothing was changed.
+    Sealed,
+}
+
+/// Date of a job: the UTC date of its finish, else of what is known.
+fn date_of(facts: &JobFacts, first_seen: TimestampMs) -> Date {
+    facts
+        .finished_at
+        .or(facts.started_at)
+        .unwrap_or(first_seen)
+        .date()
+}
+
+impl Archive {
+    /// Makes a job archived. Durable and readable when the reply is there.
+    pub fn stage(&self, staging: Staging) -> Reply<Staged> {
+        match self.prepare(staging) {
+            Ok((record, archived, profile)) => {
+                let now = self.clock.now();
+                self.commit_staged(record, archived, profile, now)
+            }
+            Err(error) => self.committer.submit(move |_| Err(error)),
+        }
+    }
+
+    /// Everything that needs no transaction, in the caller's thread: compression above all.
+    fn prepare(&self, staging: Staging) -> Result<(JobRecord, Archived, StagedProfile)> {
+        let Staging {
+            record,
+            placement,
+            mut findings,
+            mut profile,
+        } = staging;
+        let facts = record.merged.facts();
+        profile
+            .columns
+            .retain(|_, cells| cells.iter().any(Option::is_some));
+        check_profile(&profile)?;
+        if profile.rows() == 0 && findings.reason.is_none() {
+            findings.reason = Some(Reason::UnknownMachine);
+        }
+        let co_tenancy = match (&facts.machine, facts.window()) {
+            (Some(machine), Some(window)) => self.co_tenancy(record.keys.job, machine, window)?,
+            _ => CoTenancy::default(),
+        };
+        let archived = Archived {
+            placement,
+            findings,
+            co_tenancy,
+            rows: u32::try_from(profile.rows())
+                .map_err(|_| Error::internal("a profile has more than 2^32 rows"))?,
+            date: date_of(facts, record.first_seen),
+        };
+        let staged = StagedProfile::new(self.clock.now(), &profile)?;
+        Ok((record, archived, staged))
+    }
+
+    fn commit_staged(
+        &self,
+        seen: JobRecord,
+        archived: Archived,
+        profile: StagedProfile,
+        now: TimestampMs,
+    ) -> Reply<Staged> {
+        let date = archived.date;
+        let reply = self.committer.submit(move |txn| {
+            let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
+                return Ok(Staged::Sealed);
+            };
+            if !same_job(&record, &seen) {
+                if let Some(old) = record.waiting.clone() {
+                    record.waiting = Some(Waiting {
+                        due: now,
+                        ..old.clone()
+                    });
+                    store(txn, Some(&old), &record)?;
+                }
+                return Ok(Staged::Stale);
+            }
+            if let Some(before) = &record.archived {
+                txn.delete::<StagedFamily>(&staged_key(record.keys, before));
+            }
+            txn.put::<StagedFamily>(&staged_key(record.keys, &archived), &profile)?;
+            let waiting = record.waiting.take();
+            record.archived = Some(archived);
+            store(txn, waiting.as_ref(), &record)?;
+            Ok(Staged::Archived)
+        });
+        // Counted before it is durable: a count too high seals a little early, one too low never.
+        self.staged_dates().add(date, now);
+        reply
+    }
+}
+
+/// Whether the record still describes the job that was fetched.
+fn same_job(now: &JobRecord, seen: &JobRecord) -> bool {
+    let what = |record: &JobRecord| {
+        let facts = record.merged.facts();
+        (
+            facts.window(),
+            facts.machine.clone(),
+            facts.runner_id.clone(),
+            record.keys,
+        )
+    };
+    what(now) == what(seen)
+}
+
+fn check_profile(profile: &Profile) -> Result<()> {
+    let rows = profile.rows();
+    let even = profile.interval_ms.len() == rows
+        && profile.columns.values().all(|cells| cells.len() == rows);
+    let ascending = profile.ts_ms.is_sorted_by(|a, b| a < b);
+    let fits = profile.columns.iter().all(|(column, cells)| {
+        cells
+            .iter()
+            .flatten()
+            .all(|cell| column.spec().cell.fits(*cell))
+    });
+    let holds = even && ascending && fits;
+    if invariant::check(InvariantId::Ar8, holds, || {
+        format!("profile to be staged: even {even}, ascending {ascending}, fits {fits}")
+    }) {
+        Ok(())
+    } else {
+        Err(Error::internal("an assembled profile is not well-formed"))
+    }
+}

@@ -1,0 +1,70 @@
+//! When a job is fetched, fetched again, and given up (design section 10).
+//!
+//! A sample is visible up to one scrape interval and one scrape timeout after its time, and the
+//! staleness marker of a removed target 1.1 intervals after its last scrape. So the first look is at
+//! end + 2.1 intervals + timeout + 1 s.
+
+use crate::time::TimestampMs;
+
+/// Prometheus' most common scrape interval, where nothing better is known.
+pub const DEFAULT_SCRAPE_INTERVAL_MS: i64 = 15_000;
+/// Prometheus' default retention, where the server does not say.
+pub const DEFAULT_RETENTION_MS: i64 = 15 * 86_400_000;
+/// Prometheus' default scrape timeout; never longer than the interval.
+const SCRAPE_TIMEOUT_MS: i64 = 10_000;
+/// Delays between attempts; the last one repeats.
+const RETRY_MS: [i64; 5] = [90_000, 180_000, 600_000, 1_800_000, 3_600_000];
+/// Attempts after which a profile whose last part is missing is taken as it is.
+const ATTEMPTS_FOR_THE_END: u32 = 4;
+/// No new attempt in the last hour before the server forgets the job.
+const RETENTION_MARGIN_MS: i64 = 3_600_000;
+
+/// Delay between a job's end and the first fetch.
+#[must_use]
+pub fn first_delay_ms(scrape_interval_ms: Option<i64>) -> i64 {
+    let interval = scrape_interval_ms.unwrap_or(DEFAULT_SCRAPE_INTERVAL_MS);
+    interval.saturating_mul(21) / 10 + SCRAPE_TIMEOUT_MS.min(interval) + 1_000
+}
+
+/// Delay after the `attempts`-th attempt (from 1).
+#[must_use]
+pub fn retry_delay_ms(attempts: u32) -> i64 {
+    let position = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    RETRY_MS
+        .get(position)
+        .or(RETRY_MS.last())
+        .copied()
+        .unwrap_or(3_600_000)
+}
+
+/// Whether a profile whose end is missing is taken as it is.
+#[must_use]
+pub fn end_is_given_up(attempts: u32) -> bool {
+    attempts >= ATTEMPTS_FOR_THE_END
+}
+
+/// When the job's start leaves the server's retention, minus a margin: the last attempt.
+#[must_use]
+pub fn deadline(started_at: TimestampMs, retention_ms: Option<i64>) -> TimestampMs {
+    let retention = retention_ms.unwrap_or(DEFAULT_RETENTION_MS);
+    started_at.plus_ms(retention).plus_ms(-RETENTION_MARGIN_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_those_of_the_design() {
+        assert_eq!(first_delay_ms(None), 42_500);
+        assert_eq!(first_delay_ms(Some(1_000)), 4_100);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 99].map(retry_delay_ms),
+            [90_000, 180_000, 600_000, 1_800_000, 3_600_000, 3_600_000]
+        );
+        assert_eq!(
+            deadline(TimestampMs(0), Some(7_200_000)),
+            TimestampMs(3_600_000)
+        );
+    }
+}

@@ -1,0 +1,417 @@
+//! The data directory: the only file I/O of the archive.
+//!
+//! Durability: [`DataDir::write_durably`] returns after the bytes are on disk under their final name
+//! and that name is on disk too. After a failed sync the file is abandoned and never synced again
+//! (the kernel may have dropped the dirty pages and would report success): the caller gets
+//! `Unavailable` and writes under a new name later.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the owner of the archive's file I/O"
+)]
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::Date;
+use bytes::Bytes;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind as IoKind, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which table a file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Table {
+    Samples,
+    Jobs,
+}
+
+impl Table {
+    /// Folder name under `tables/`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Samples => "samples",
+            Self::Jobs => "jobs",
+        }
+    }
+}
+
+/// An open data directory, held by this process alone.
+#[derive(Debug)]
+pub struct DataDir {
+    root: PathBuf,
+    /// Dropping it releases the lock; the kernel does so too when the process dies.
+    _lock: File,
+}
+
+/// A file open for reading.
+#[derive(Debug, Clone)]
+pub struct ReadFile {
+    file: Arc<File>,
+    path: Arc<Path>,
+    len: u64,
+}
+
+const FORMAT_FILE: &str = "FORMAT";
+/// Version of the data directory: major changes refuse, minor ones add.
+const FORMAT_MAJOR: u32 = 1;
+const FORMAT_TEXT: &str = concat!(
+    "tachograph 1.0\nwriter ",
+    env!("CARGO_PKG_VERSION"),
+    "\nmin-reader 1.0\n"
+);
+
+fn io_error(what: &str, path: &Path, error: std::io::Error) -> Error {
+    let kind = match error.kind() {
+        IoKind::NotFound | IoKind::UnexpectedEof => ErrorKind::Data,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(
+        kind,
+        "data_dir_io",
+        format!("{what} {} failed", path.display()),
+    )
+    .with_source(error)
+}
+
+impl DataDir {
+    /// Opens or creates the directory and takes its lock before anything else is touched.
+    ///
+    /// # Errors
+    /// `Conflict` (`data_dir_locked`) names the process that holds it; `Data` if the directory was
+    /// written by a newer version (nothing is changed then); `Unavailable` for I/O errors.
+    pub fn open(root: &Path) -> Result<Self> {
+        create_durably(root)?;
+        let lock = take_lock(&root.join("LOCK"))?;
+        let dir = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        dir.check_format()?;
+        for folder in ["tables/samples", "tables/jobs", "quarantine", "index"] {
+            create_durably(&dir.root.join(folder))?;
+        }
+        dir.empty_tmp()?;
+        Ok(dir)
+    }
+
+    /// Folder of the index. It exists and its name is durable.
+    #[must_use]
+    pub fn index_path(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let path = self.root.join(FORMAT_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => check_format_text(&text, &path),
+            Err(error) if error.kind() == IoKind::NotFound => {
+                self.write_in(&self.root, FORMAT_FILE, FORMAT_TEXT.as_bytes())
+            }
+            Err(error) => Err(io_error("reading", &path, error)),
+        }
+    }
+
+    /// Whatever a crash left half-written.
+    fn empty_tmp(&self) -> Result<()> {
+        let tmp = self.root.join("tmp");
+        match std::fs::remove_dir_all(&tmp) {
+            Ok(()) => {}
+            Err(error) if error.kind() == IoKind::NotFound => {}
+            Err(error) => return Err(io_error("emptying", &tmp, error)),
+        }
+        create_durably(&tmp)
+    }
+
+    fn date_dir(&self, table: Table, date: Date) -> PathBuf {
+        self.root
+            .join("tables")
+            .join(table.name())
+            .join(format!("date={date}"))
+    }
+
+    /// Path of a segment file.
+    #[must_use]
+    pub fn file_path(&self, table: Table, date: Date, name: &str) -> PathBuf {
+        self.date_dir(table, date).join(name)
+    }
+
+    /// Writes a segment file; returns after it is durable under its final name.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors: nothing of it counts then. `Internal` if the name is taken.
+    pub fn write_durably(&self, table: Table, date: Date, name: &str, bytes: &[u8]) -> Result<()> {
+        let dir = self.date_dir(table, date);
+        create_durably(&dir)?;
+        if dir.join(name).exists() {
+            return Err(Error::internal(format!(
+                "segment file {name} of {date} exists already"
+            )));
+        }
+        self.write_in(&dir, name, bytes)
+    }
+
+    /// tmp file -> fdatasync -> rename -> fsync of the directory.
+    fn write_in(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+        let tmp_dir = self.root.join("tmp");
+        create_durably(&tmp_dir)?;
+        let tmp = tmp_dir.join(name);
+        let written = (|| {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&tmp)?;
+            file.write_all(bytes)?;
+            file.sync_data()
+        })();
+        if let Err(error) = written {
+            let _best_effort = std::fs::remove_file(&tmp);
+            return Err(io_error("writing", &tmp, error));
+        }
+        let target = dir.join(name);
+        std::fs::rename(&tmp, &target).map_err(|error| io_error("renaming", &target, error))?;
+        sync_dir(dir)
+    }
+
+    /// Removes a segment file if it is there.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors.
+    pub fn remove(&self, table: Table, date: Date, name: &str) -> Result<()> {
+        let path = self.file_path(table, date, name);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == IoKind::NotFound => Ok(()),
+            Err(error) => Err(io_error("removing", &path, error)),
+        }
+    }
+
+    /// Opens a segment file for reading.
+    ///
+    /// # Errors
+    /// `Data` if it is not there, `Unavailable` for other I/O errors.
+    pub fn open_file(&self, table: Table, date: Date, name: &str) -> Result<ReadFile> {
+        ReadFile::open(&self.file_path(table, date, name))
+    }
+
+    /// All segment files: table, date folder and file name, for finding what no index entry names.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors.
+    pub fn list(&self, table: Table) -> Result<Vec<PathBuf>> {
+        let root = self.root.join("tables").join(table.name());
+        let mut files = Vec::new();
+        for date in read_dir(&root)? {
+            files.append(&mut read_dir(&date)?);
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Removes a file that no index entry names.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors.
+    pub fn remove_orphan(&self, path: &Path) -> Result<()> {
+        std::fs::remove_file(path).map_err(|error| io_error("removing", path, error))
+    }
+}
+
+fn read_dir(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path).map_err(|error| io_error("listing", path, error))?;
+    entries
+        .map(|entry| {
+            entry
+                .map(|entry| entry.path())
+                .map_err(|error| io_error("listing", path, error))
+        })
+        .collect()
+}
+
+fn check_format_text(text: &str, path: &Path) -> Result<()> {
+    let version = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("tachograph "));
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    match major {
+        Some(FORMAT_MAJOR) => Ok(()),
+        Some(newer) => Err(Error::data(
+            "format_version",
+            format!(
+                "the data directory has format {newer}, this program reads format {FORMAT_MAJOR}: use the program that wrote it (see {})",
+                path.display()
+            ),
+        )),
+        None => Err(Error::data(
+            "format_version",
+            format!("{} is not readable", path.display()),
+        )),
+    }
+}
+
+fn take_lock(path: &Path) -> Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io_error("opening", path, error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let pid = format!("{}\n", std::process::id());
+            file.set_len(0)
+                .and_then(|()| file.write_all(pid.as_bytes()))
+                .map_err(|error| io_error("writing", path, error))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _best_effort = file.read_to_string(&mut holder);
+            Err(Error::new(
+                ErrorKind::Conflict,
+                "data_dir_locked",
+                format!(
+                    "the data directory is in use by process {}: stop it, or use another directory ({})",
+                    holder.trim(),
+                    path.display()
+                ),
+            ))
+        }
+        Err(TryLockError::Error(error)) => Err(io_error("locking", path, error)),
+    }
+}
+
+/// Creates a directory and makes its name, and that of every new parent, durable.
+fn create_durably(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(Path::new("."));
+    create_durably(parent)?;
+    match std::fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == IoKind::AlreadyExists => {}
+        Err(error) => return Err(io_error("creating", path, error)),
+    }
+    sync_dir(if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    })
+}
+
+fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| io_error("syncing directory", path, error))
+}
+
+impl ReadFile {
+    fn open(path: &Path) -> Result<Self> {
+        let open = || {
+            let file = File::open(path)?;
+            let len = file.metadata()?.len();
+            Ok((file, len))
+        };
+        let (file, len) = open().map_err(|error| io_error("opening", path, error))?;
+        Ok(Self {
+            file: Arc::new(file),
+            path: path.into(),
+            len,
+        })
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its path, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `len` bytes from `offset`.
+    ///
+    /// # Errors
+    /// `Data` if the file ends before, `Unavailable` for other I/O errors.
+    pub fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let mut buffer = vec![0; len];
+        self.file
+            .read_exact_at(&mut buffer, offset)
+            .map_err(|error| io_error("reading", &self.path, error))?;
+        Ok(Bytes::from(buffer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_opening_names_the_first_process() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("new/parent/data");
+        let first = DataDir::open(&path).unwrap();
+        let error = DataDir::open(&path).unwrap_err();
+        assert_eq!(error.code(), "data_dir_locked");
+        assert!(
+            error.message().contains(&std::process::id().to_string()),
+            "{error}"
+        );
+        drop(first);
+        DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_nothing_changes() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join(FORMAT_FILE), "tachograph 2.0\nwriter 9\n").unwrap();
+        assert_eq!(
+            DataDir::open(root.path()).unwrap_err().code(),
+            "format_version"
+        );
+        let text = std::fs::read_to_string(root.path().join(FORMAT_FILE)).unwrap();
+        assert_eq!(text, "tachograph 2.0\nwriter 9\n");
+        assert!(!root.path().join("tables").exists());
+    }
+
+    #[test]
+    fn files_are_written_once_and_read_back() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(root.path()).unwrap();
+        dir.write_durably(Table::Jobs, Date(20_000), "a.parquet", b"hello")
+            .unwrap();
+        assert!(
+            dir.write_durably(Table::Jobs, Date(20_000), "a.parquet", b"again")
+                .is_err()
+        );
+        let file = dir
+            .open_file(Table::Jobs, Date(20_000), "a.parquet")
+            .unwrap();
+        assert_eq!(&file.read_at(1, 3).unwrap()[..], b"ell");
+        assert_eq!(file.read_at(3, 9).unwrap_err().kind(), ErrorKind::Data);
+        assert_eq!(dir.list(Table::Jobs).unwrap().len(), 1);
+        assert!(dir.list(Table::Samples).unwrap().is_empty());
+    }
+}

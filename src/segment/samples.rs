@@ -1,0 +1,474 @@
+//! The `samples` file: one row per (job, sample time), sorted by (project_key, job, part, ts).
+
+use super::digest::Digests;
+use super::properties::{self, ROW_GROUP_ROWS, SAMPLES_PAGE_ROWS, Storage, ValueEncoding};
+use super::{VerifiedFile, parquet_error};
+use crate::error::{Error, Result};
+use crate::model::archived::RowKeys;
+use crate::model::metric::{CellType, Column};
+use crate::model::profile::Profile;
+use crate::num;
+use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{DataType, Int32Type, Int64Type};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::properties::{ReaderProperties, WriterPropertiesPtr};
+use parquet::file::reader::RowGroupReader;
+use parquet::file::serialized_reader::SerializedRowGroupReader;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Names of the columns in front of the values, with their position.
+const TS: usize = 4;
+const INTERVAL: usize = 5;
+const FIRST_VALUE: usize = 6;
+
+/// A file ready to be made durable.
+#[derive(Debug)]
+pub struct BuiltFile {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Their digests.
+    pub digests: Digests,
+    /// Rows in it.
+    pub rows: u64,
+}
+
+fn primitive(
+    name: &str,
+    physical: Physical,
+    required: bool,
+    logical: Option<LogicalType>,
+) -> Result<TypePtr> {
+    let repetition = if required {
+        Repetition::REQUIRED
+    } else {
+        Repetition::OPTIONAL
+    };
+    let mut builder = Type::primitive_type_builder(name, physical)
+        .with_repetition(repetition)
+        .with_logical_type(logical.clone());
+    if let Some(LogicalType::Decimal(decimal)) = logical {
+        builder = builder
+            .with_precision(decimal.precision)
+            .with_scale(decimal.scale);
+    }
+    builder
+        .build()
+        .map(Arc::new)
+        .map_err(parquet_error("describing a column"))
+}
+
+/// Physical and logical type of a cell.
+fn cell_type(cell: CellType) -> (Physical, Option<LogicalType>) {
+    let decimal = |precision, scale: i8| Some(LogicalType::decimal(i32::from(scale), precision));
+    match cell {
+        CellType::Int32 => (Physical::INT32, None),
+        CellType::Int64 => (Physical::INT64, None),
+        CellType::Decimal9(scale) => (Physical::INT32, decimal(9, scale)),
+        CellType::Decimal18(scale) => (Physical::INT64, decimal(18, scale)),
+    }
+}
+
+/// The Parquet schema, the same in every file for ever.
+///
+/// # Errors
+/// `Data` if the Parquet library refuses it (a bug).
+pub fn schema() -> Result<TypePtr> {
+    let micros = LogicalType::timestamp(true, TimeUnit::MICROS);
+    let mut fields = vec![
+        primitive("project_key", Physical::INT64, true, None)?,
+        primitive("job", Physical::INT64, true, None)?,
+        primitive("part", Physical::INT32, true, None)?,
+        primitive("runner_key", Physical::INT64, false, None)?,
+        primitive("ts", Physical::INT64, true, Some(micros))?,
+        primitive("interval_ms", Physical::INT32, false, None)?,
+    ];
+    for column in Column::ALL {
+        let (physical, logical) = cell_type(column.spec().cell);
+        fields.push(primitive(column.name(), physical, false, logical)?);
+    }
+    Type::group_type_builder("samples")
+        .with_fields(fields)
+        .build()
+        .map(Arc::new)
+        .map_err(parquet_error("describing the samples table"))
+}
+
+fn writer_properties(encoding: ValueEncoding, level: i32) -> WriterPropertiesPtr {
+    let mut builder = properties::base(encoding, level)
+        .set_data_page_row_count_limit(SAMPLES_PAGE_ROWS)
+        .set_write_batch_size(SAMPLES_PAGE_ROWS)
+        .set_sorting_columns(Some(properties::sorted_by(&[0, 1, 2, 4])));
+    for name in ["project_key", "job", "part", "runner_key"] {
+        builder = properties::store(builder, ColumnPath::from(name), Storage::Dictionary);
+    }
+    Arc::new(properties::store(builder, ColumnPath::from("ts"), Storage::Delta).build())
+}
+
+/// Values and definition levels of an optional column, as the Parquet writer wants them.
+#[derive(Debug, Default)]
+struct Optional<T> {
+    values: Vec<T>,
+    levels: Vec<i16>,
+}
+
+impl<T: TryFrom<i64>> Optional<T> {
+    fn push(&mut self, cell: Option<i64>) {
+        // What does not fit was taken out before (`CellType::fits`); null is the safe answer here.
+        match cell.and_then(|cell| T::try_from(cell).ok()) {
+            Some(value) => {
+                self.values.push(value);
+                self.levels.push(1);
+            }
+            None => self.levels.push(0),
+        }
+    }
+
+    fn push_nulls(&mut self, rows: usize) {
+        self.levels.resize(self.levels.len() + rows, 0);
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+        self.levels.clear();
+    }
+}
+
+/// A value column's buffer in its physical type.
+#[derive(Debug)]
+enum Buffer {
+    Narrow(Optional<i32>),
+    Wide(Optional<i64>),
+}
+
+impl Buffer {
+    fn extend(&mut self, cells: Option<&[Option<i64>]>, rows: usize) {
+        match (self, cells) {
+            (Self::Narrow(buffer), Some(cells)) => cells.iter().for_each(|cell| buffer.push(*cell)),
+            (Self::Wide(buffer), Some(cells)) => cells.iter().for_each(|cell| buffer.push(*cell)),
+            (Self::Narrow(buffer), None) => buffer.push_nulls(rows),
+            (Self::Wide(buffer), None) => buffer.push_nulls(rows),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Narrow(buffer) => buffer.clear(),
+            Self::Wide(buffer) => buffer.clear(),
+        }
+    }
+}
+
+/// Builds a samples file in memory. Jobs are pushed in sort order.
+#[derive(Debug)]
+pub struct SamplesWriter {
+    writer: SerializedFileWriter<Vec<u8>>,
+    keys: [Vec<i64>; 2],
+    parts: Vec<i32>,
+    runners: Optional<i64>,
+    ts: Vec<i64>,
+    intervals: Optional<i32>,
+    values: Vec<Buffer>,
+    rows: u64,
+    last: Option<RowKeys>,
+}
+
+impl SamplesWriter {
+    /// An empty file.
+    ///
+    /// # Errors
+    /// `Data` if the Parquet library refuses the schema (a bug).
+    pub fn new(encoding: ValueEncoding, level: i32) -> Result<Self> {
+        let properties = writer_properties(encoding, level);
+        let writer = SerializedFileWriter::new(Vec::new(), schema()?, properties)
+            .map_err(parquet_error("starting a samples file"))?;
+        let values = Column::ALL
+            .into_iter()
+            .map(|column| match cell_type(column.spec().cell).0 {
+                Physical::INT32 => Buffer::Narrow(Optional::default()),
+                _ => Buffer::Wide(Optional::default()),
+            })
+            .collect();
+        Ok(Self {
+            writer,
+            keys: [Vec::new(), Vec::new()],
+            parts: Vec::new(),
+            runners: Optional::default(),
+            ts: Vec::new(),
+            intervals: Optional::default(),
+            values,
+            rows: 0,
+            last: None,
+        })
+    }
+
+    /// Adds a job's rows; returns the row at which they begin.
+    ///
+    /// # Errors
+    /// `Internal` if jobs come out of order; `Data` if the Parquet library fails.
+    pub fn push(&mut self, keys: RowKeys, profile: &Profile) -> Result<u64> {
+        let order = |keys: RowKeys| (keys.project, keys.job, keys.part);
+        if self.last.is_some_and(|last| order(last) >= order(keys)) {
+            return Err(Error::internal("jobs were not written in sort order"));
+        }
+        self.last = Some(keys);
+        let first = self.rows;
+        let mut start = 0;
+        while start < profile.rows() {
+            let room = ROW_GROUP_ROWS - self.ts.len();
+            let end = profile.rows().min(start + room);
+            self.extend(keys, profile, start..end)?;
+            start = end;
+            if self.ts.len() == ROW_GROUP_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(first)
+    }
+
+    fn extend(&mut self, keys: RowKeys, profile: &Profile, range: Range<usize>) -> Result<()> {
+        let ragged = || Error::internal("a profile has columns of different lengths");
+        let rows = range.len();
+        let grow = |values: &mut Vec<i64>, value| values.resize(values.len() + rows, value);
+        let [projects, jobs] = &mut self.keys;
+        grow(projects, keys.project.0);
+        grow(jobs, keys.job.0);
+        self.parts.resize(self.parts.len() + rows, keys.part);
+        match keys.runner {
+            Some(runner) => (0..rows).for_each(|_| self.runners.push(Some(runner.0))),
+            None => self.runners.push_nulls(rows),
+        }
+        let ts = profile.ts_ms.get(range.clone()).ok_or_else(ragged)?;
+        self.ts.extend(ts.iter().map(|ts| ts.saturating_mul(1_000)));
+        let intervals = profile.interval_ms.get(range.clone()).ok_or_else(ragged)?;
+        intervals
+            .iter()
+            .for_each(|interval| self.intervals.push(interval.map(i64::from)));
+        for (column, buffer) in Column::ALL.into_iter().zip(&mut self.values) {
+            let cells = match profile.column(column) {
+                Some(cells) => Some(cells.get(range.clone()).ok_or_else(ragged)?),
+                None => None,
+            };
+            buffer.extend(cells, rows);
+        }
+        self.rows += num::len_u64(rows);
+        Ok(())
+    }
+
+    /// Writes the buffered rows as one row group.
+    fn flush(&mut self) -> Result<()> {
+        if self.ts.is_empty() {
+            return Ok(());
+        }
+        let mut group = self
+            .writer
+            .next_row_group()
+            .map_err(parquet_error("starting a row group"))?;
+        let [projects, jobs] = &self.keys;
+        write::<Int64Type>(&mut group, projects, None)?;
+        write::<Int64Type>(&mut group, jobs, None)?;
+        write::<Int32Type>(&mut group, &self.parts, None)?;
+        write::<Int64Type>(&mut group, &self.runners.values, Some(&self.runners.levels))?;
+        write::<Int64Type>(&mut group, &self.ts, None)?;
+        write::<Int32Type>(
+            &mut group,
+            &self.intervals.values,
+            Some(&self.intervals.levels),
+        )?;
+        for buffer in &self.values {
+            match buffer {
+                Buffer::Narrow(b) => write::<Int32Type>(&mut group, &b.values, Some(&b.levels))?,
+                Buffer::Wide(b) => write::<Int64Type>(&mut group, &b.values, Some(&b.levels))?,
+            }
+        }
+        group
+            .close()
+            .map_err(parquet_error("closing a row group"))?;
+        self.keys.iter_mut().for_each(Vec::clear);
+        self.parts.clear();
+        self.runners.clear();
+        self.ts.clear();
+        self.intervals.clear();
+        self.values.iter_mut().for_each(Buffer::clear);
+        Ok(())
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// `Data` if the Parquet library fails.
+    pub fn finish(mut self) -> Result<BuiltFile> {
+        self.flush()?;
+        let metadata = self
+            .writer
+            .finish()
+            .map_err(parquet_error("closing a samples file"))?;
+        let bytes = self
+            .writer
+            .into_inner()
+            .map_err(parquet_error("closing a samples file"))?;
+        let digests = Digests::compute(&bytes, &metadata)?;
+        Ok(BuiltFile {
+            bytes,
+            digests,
+            rows: self.rows,
+        })
+    }
+}
+
+fn write<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    values: &[T::T],
+    levels: Option<&[i16]>,
+) -> Result<()> {
+    let mut column = group
+        .next_column()
+        .map_err(parquet_error("starting a column"))?
+        .ok_or_else(|| Error::internal("the samples schema has fewer columns than are written"))?;
+    column
+        .typed::<T>()
+        .write_batch(values, levels, None)
+        .map_err(parquet_error("writing a column"))?;
+    column.close().map_err(parquet_error("closing a column"))
+}
+
+/// Reads the rows `range` of a samples file as a profile. Columns without a value in the touched row
+/// groups are not decoded; columns that end up without any value are left out.
+///
+/// # Errors
+/// `Data` if the file is damaged or shorter than the range.
+pub fn read(file: &VerifiedFile, range: Range<usize>) -> Result<Profile> {
+    let mut profile = Profile::default();
+    let mut group_start = 0;
+    let properties = Arc::new(ReaderProperties::builder().build());
+    for (number, group) in file.metadata.row_groups().iter().enumerate() {
+        let rows = num::to_usize(group.num_rows().unsigned_abs());
+        let wanted = range.start.max(group_start)..range.end.min(group_start + rows);
+        if !wanted.is_empty() {
+            let pages = file
+                .metadata
+                .offset_index()
+                .and_then(|index| index.get(number));
+            let reader = SerializedRowGroupReader::new(
+                Arc::clone(&file.store),
+                group,
+                pages.map(Vec::as_slice),
+                Arc::clone(&properties),
+            )
+            .map_err(parquet_error("opening a row group"))?;
+            let local = wanted.start - group_start..wanted.end - group_start;
+            read_group(&reader, group, local, &mut profile)?;
+        }
+        group_start += rows;
+    }
+    if profile.rows() != range.len() {
+        return Err(Error::data(
+            "segment_rows",
+            "a samples file has fewer rows than the index says",
+        ));
+    }
+    profile
+        .columns
+        .retain(|_, cells| cells.iter().any(Option::is_some));
+    Ok(profile)
+}
+
+fn read_group<R: RowGroupReader>(
+    reader: &R,
+    group: &RowGroupMetaData,
+    rows: Range<usize>,
+    profile: &mut Profile,
+) -> Result<()> {
+    let before = profile.rows();
+    let total = before + rows.len();
+    for ts in read_column(reader, TS, &rows)? {
+        let micros = ts.ok_or_else(|| Error::data("segment_rows", "a sample has no time"))?;
+        profile.ts_ms.push(micros.div_euclid(1_000));
+    }
+    for interval in read_column(reader, INTERVAL, &rows)? {
+        profile
+            .interval_ms
+            .push(interval.and_then(|ms| i32::try_from(ms).ok()));
+    }
+    for (column, position) in Column::ALL.into_iter().zip(FIRST_VALUE..) {
+        let empty = group.columns().get(position).is_some_and(|chunk| {
+            let nulls = chunk
+                .statistics()
+                .and_then(|statistics| statistics.null_count_opt());
+            nulls == Some(chunk.num_values().unsigned_abs())
+        });
+        if empty {
+            if let Some(cells) = profile.columns.get_mut(&column) {
+                cells.resize(total, None);
+            }
+            continue;
+        }
+        let mut values = read_column(reader, position, &rows)?;
+        let cells = profile
+            .columns
+            .entry(column)
+            .or_insert_with(|| vec![None; before]);
+        cells.append(&mut values);
+    }
+    Ok(())
+}
+
+fn read_column<R: RowGroupReader>(
+    reader: &R,
+    position: usize,
+    rows: &Range<usize>,
+) -> Result<Vec<Option<i64>>> {
+    match reader
+        .get_column_reader(position)
+        .map_err(parquet_error("opening a column"))?
+    {
+        ColumnReader::Int32ColumnReader(column) => cells(column, rows),
+        ColumnReader::Int64ColumnReader(column) => cells(column, rows),
+        _ => Err(Error::data(
+            "segment_schema",
+            "a samples column has an unexpected type",
+        )),
+    }
+}
+
+/// The cells of `rows`: whole pages in front of them are skipped without being read.
+fn cells<T: DataType>(
+    mut column: ColumnReaderImpl<T>,
+    rows: &Range<usize>,
+) -> Result<Vec<Option<i64>>>
+where
+    i64: From<T::T>,
+{
+    let skipped = column
+        .skip_records(rows.start)
+        .map_err(parquet_error("skipping rows"))?;
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    let mut read = 0;
+    while skipped == rows.start && read < rows.len() {
+        let (records, _, _) = column
+            .read_records(rows.len() - read, Some(&mut levels), None, &mut values)
+            .map_err(parquet_error("decoding a column"))?;
+        if records == 0 {
+            break;
+        }
+        read += records;
+    }
+    if read != rows.len() {
+        return Err(Error::data(
+            "segment_rows",
+            "a column has fewer rows than the index says",
+        ));
+    }
+    let mut values = values.into_iter().map(i64::from);
+    // A required column has no levels: every cell is there.
+    if levels.is_empty() {
+        return Ok(values.map(Some).collect());
+    }
+    Ok(levels
+        .into_iter()
+        .map(|level| if level == 1 { values.next() } else { None })
+        .collect())
+}

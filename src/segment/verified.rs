@@ -1,0 +1,193 @@
+//! Reading with proof: no byte of a segment file reaches a decoder before its digest was checked.
+
+use super::digest::Digests;
+use super::dir::ReadFile;
+use super::parquet_error;
+use crate::error::{Error, Result};
+use crate::invariant::{self, InvariantId};
+use crate::num;
+use bytes::Bytes;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::{ChunkReader, Length};
+use std::io::Cursor;
+use std::ops::Range;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Bytes of a segment file, checked when they are read. Gives the Parquet reader whole pages.
+#[derive(Debug, Clone)]
+pub struct PageStore {
+    file: ReadFile,
+    digests: Arc<Digests>,
+}
+
+impl PageStore {
+    fn damaged(&self, what: &str) -> Error {
+        let message = format!("{} is damaged: {what}", self.file.path().display());
+        invariant::check(InvariantId::Ar5, false, || message.clone());
+        Error::data("segment_damaged", message)
+    }
+
+    /// Pages that cover `range`, each checked, cut to it.
+    fn pages(&self, range: Range<u64>) -> Result<Bytes> {
+        let covering = self
+            .digests
+            .covering(range.clone())
+            .ok_or_else(|| self.damaged("something outside of its pages was asked for"))?;
+        let (Some((first, _)), Some((last, _))) = (covering.first(), covering.last()) else {
+            return Err(self.damaged("no page covers what was asked for"));
+        };
+        let start = first.start;
+        let bytes = self.file.read_at(start, num::to_usize(last.end - start))?;
+        for (page, digest) in &covering {
+            let at = num::to_usize(page.start - start)..num::to_usize(page.end - start);
+            if bytes.get(at).map(xxh3_64) != Some(*digest) {
+                return Err(self.damaged("a page does not match its digest"));
+            }
+        }
+        let from = num::to_usize(range.start - start);
+        Ok(bytes.slice(from..from + num::to_usize(range.end - range.start)))
+    }
+
+    /// Indexes and footer, checked.
+    fn tail(&self) -> Result<Bytes> {
+        let range = self.digests.tail_range();
+        if self.file.len() != self.digests.file_len {
+            return Err(self.damaged("its length is not what was written"));
+        }
+        let bytes = self
+            .file
+            .read_at(range.start, num::to_usize(range.end - range.start))?;
+        if !self.digests.tail_matches(&bytes) {
+            return Err(self.damaged("the footer does not match its digest"));
+        }
+        Ok(bytes)
+    }
+}
+
+impl Length for PageStore {
+    fn len(&self) -> u64 {
+        self.digests.file_len
+    }
+}
+
+impl ChunkReader for PageStore {
+    type T = Cursor<Bytes>;
+
+    /// Only indexes and footer are read without a length.
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let tail = self.digests.tail_range();
+        if start < tail.start {
+            return Err(ParquetError::General("unbounded read of pages".to_owned()));
+        }
+        let bytes = self
+            .tail()
+            .map_err(|error| ParquetError::External(Box::new(error)))?;
+        let from = num::to_usize(start - tail.start).min(bytes.len());
+        Ok(Cursor::new(bytes.slice(from..)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let range = start..start.saturating_add(num::len_u64(length));
+        let tail = self.digests.tail_range();
+        let bytes = if range.start >= tail.start {
+            self.tail().map(|bytes| {
+                let from = num::to_usize(range.start - tail.start).min(bytes.len());
+                bytes.slice(from..bytes.len().min(from.saturating_add(length)))
+            })
+        } else {
+            self.pages(range)
+        };
+        bytes.map_err(|error| ParquetError::External(Box::new(error)))
+    }
+}
+
+/// An open segment file with its parsed and checked footer.
+#[derive(Debug, Clone)]
+pub struct VerifiedFile {
+    /// Its bytes.
+    pub store: Arc<PageStore>,
+    /// Its footer, with page indexes.
+    pub metadata: Arc<ParquetMetaData>,
+}
+
+impl VerifiedFile {
+    /// Opens a file whose digests are known.
+    ///
+    /// # Errors
+    /// `Data` if its length, footer or indexes are not what was written.
+    pub fn open(file: ReadFile, digests: Digests) -> Result<Self> {
+        let store = Arc::new(PageStore {
+            file,
+            digests: Arc::new(digests),
+        });
+        // Read the tail once and hand it to the parser, which would ask for it in four pieces.
+        let tail = store.tail()?;
+        let offset = store.digests.tail_range().start;
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Required)
+            .parse_and_finish(&Tail {
+                bytes: tail,
+                offset,
+            })
+            .map_err(parquet_error("parsing a footer"))?;
+        Ok(Self {
+            store,
+            metadata: Arc::new(metadata),
+        })
+    }
+
+    /// A value of the footer's key-value list.
+    #[must_use]
+    pub fn footer_value(&self, key: &str) -> Option<&str> {
+        let list = self.metadata.file_metadata().key_value_metadata()?;
+        list.iter().find(|entry| entry.key == key)?.value.as_deref()
+    }
+
+    /// Reads and checks the whole file against its BLAKE3 digest.
+    ///
+    /// # Errors
+    /// `Data` if it differs.
+    pub fn verify_whole(&self) -> Result<()> {
+        let len = num::to_usize(self.store.digests.file_len);
+        let bytes = self.store.file.read_at(0, len)?;
+        if blake3::hash(&bytes).as_bytes() == &self.store.digests.file {
+            Ok(())
+        } else {
+            Err(self.store.damaged("the file does not match its digest"))
+        }
+    }
+}
+
+/// The checked tail, as a file in which only the tail is there.
+struct Tail {
+    bytes: Bytes,
+    offset: u64,
+}
+
+impl Length for Tail {
+    fn len(&self) -> u64 {
+        self.offset + num::len_u64(self.bytes.len())
+    }
+}
+
+impl ChunkReader for Tail {
+    type T = Cursor<Bytes>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let from = num::to_usize(start.saturating_sub(self.offset)).min(self.bytes.len());
+        Ok(Cursor::new(self.bytes.slice(from..)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let from = start.checked_sub(self.offset).map(num::to_usize);
+        let range = from.and_then(|from| Some(from..from.checked_add(length)?));
+        match range {
+            Some(range) if range.end <= self.bytes.len() => Ok(self.bytes.slice(range)),
+            _ => Err(ParquetError::EOF(
+                "the footer names bytes outside of itself".to_owned(),
+            )),
+        }
+    }
+}

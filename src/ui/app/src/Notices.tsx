@@ -1,0 +1,74 @@
+// What the reader must know before believing the graphs: missing data, shared machine, a page that could not refresh.
+import { jobPage } from "./api";
+import { gapWords } from "./facts";
+import { duration, offset } from "./format";
+import type { Frame } from "./frame";
+import type { Problem } from "./parse";
+import { follow } from "./router";
+import type { Job, Range } from "./types";
+import { verdictWords } from "./words";
+
+const SHOWN = 12;
+
+function GapList({ gaps, start }: { gaps: readonly Range[]; start: number }) {
+  return (
+    <ul class="plain">
+      {gaps.slice(0, SHOWN).map((gap) => (
+        <li key={gap.from}>
+          {offset(gap.from - start)} to {offset(gap.to - start)} ({duration(gap.to - gap.from)})
+        </li>
+      ))}
+      {gaps.length > SHOWN && <li>and {gaps.length - SHOWN} more</li>}
+    </ul>
+  );
+}
+
+function CoTenants({ job }: { job: Job }) {
+  return (
+    <ul class="plain">
+      {job.coTenants.slice(0, SHOWN).map((other) => (
+        <li key={`${other.source}/${other.jobId}`}>
+          <a class="foreign" href={jobPage(other.source, other.jobId)} onClick={follow}>
+            {other.source} #{other.jobId}
+          </a>
+          {other.overlapSeconds !== null && ` for ${duration(other.overlapSeconds * 1000)}`}
+        </li>
+      ))}
+      {job.coTenants.length > SHOWN && <li>and {job.coTenants.length - SHOWN} more</li>}
+    </ul>
+  );
+}
+
+export function Notices({ job, frame, window, stale }: { job: Job; frame: Frame | null; window: Range; stale: Problem | null }) {
+  const gaps = frame?.gaps ?? job.gaps;
+  const verdict = job.verdict === null || job.verdict === "complete" ? null : verdictWords(job.verdict);
+  const explained = job.state !== "unavailable" && verdict !== null && verdict.long !== "";
+  return (
+    <div class="notices">
+      {stale !== null && (
+        <p class="notice warn" role="status">
+          The page could not refresh: {stale.title ?? `HTTP ${stale.status}`}. It shows what it had before and keeps trying.
+        </p>
+      )}
+      {(explained || gaps.length > 0) && (
+        <div class="notice warn" id="verdict">
+          {explained && <span>{verdict.long} </span>}
+          {gaps.length > 0 && (
+            <details>
+              <summary>{gapWords(gaps)}</summary>
+              <GapList gaps={gaps} start={window.from} />
+            </details>
+          )}
+        </div>
+      )}
+      {job.coTenants.length > 0 && (
+        <div class="notice">
+          <details>
+            <summary>Jobs on the same machine at the same time: {job.coTenants.length}</summary>
+            <CoTenants job={job} />
+          </details>
+        </div>
+      )}
+    </div>
+  );
+}

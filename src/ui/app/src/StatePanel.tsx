@@ -1,0 +1,134 @@
+// What stands in place of graphs when there are none: what happened, why, and what to do. Never an empty graph.
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { count } from "./format";
+import { follow } from "./router";
+import type { Problem } from "./parse";
+import type { Job } from "./types";
+import { readable, verdictWords, whatToDo } from "./words";
+
+/** Tells tools (screenshots, tests) that what is on the page is final. */
+export function markReady(ready: boolean): void {
+  if (ready) document.documentElement.dataset["ready"] = "1";
+  else delete document.documentElement.dataset["ready"];
+}
+
+/** Text with `code` in it. */
+export function Prose({ text }: { text: string }) {
+  return <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
+}
+
+interface Props {
+  title: string;
+  text: string;
+  todo?: string;
+  code?: string | null;
+  requestId?: string | null;
+  busy?: boolean;
+  final?: boolean;
+  actions?: ComponentChildren;
+}
+
+export function StatePanel({ title, text, todo, code, requestId, busy, final = true, actions }: Props) {
+  useEffect(() => {
+    if (final) markReady(true);
+  }, [final]);
+  return (
+    <section class={busy === true ? "state busy" : "state"} aria-label={title} role={busy === true ? "status" : undefined}>
+      <h2>{title}</h2>
+      <p>{text}</p>
+      {todo !== undefined && (
+        <p>
+          <b>What to do: </b>
+          <Prose text={todo} />
+        </p>
+      )}
+      {actions !== undefined && <p class="actions">{actions}</p>}
+      {(code != null || requestId != null) && (
+        <p class="small">
+          {code != null && <>Code <code>{code}</code></>}
+          {code != null && requestId != null && " · "}
+          {requestId != null && <>Request id <code>{requestId}</code></>}
+        </p>
+      )}
+    </section>
+  );
+}
+
+export function ProblemPanel({ problem, retry }: { problem: Problem; retry: () => void }) {
+  const again = <button type="button" onClick={retry}>Try again</button>;
+  if (problem.status === 404) {
+    return (
+      <StatePanel
+        title="This job is not known here"
+        text={problem.detail ?? "No job with this source and id was ever reported to this archive, or it is not yours to see."}
+        todo="Check the source and the job id in the address. A job appears as soon as its webhook, or PUT /api/v1/jobs/{source}/{job_id}, arrives."
+        code={problem.code}
+        requestId={problem.requestId}
+        actions={<>{again} <a href="/" onClick={follow}>See the newest jobs</a></>}
+      />
+    );
+  }
+  return (
+    <StatePanel
+      title={problem.title ?? `The server answered ${problem.status}`}
+      text={problem.detail ?? "It gave no further reason."}
+      todo="Try again. If it stays, give the operator the request id: it names this request in the server's log."
+      code={problem.code ?? (problem.status > 0 ? `HTTP ${problem.status}` : null)}
+      requestId={problem.requestId}
+      actions={again}
+    />
+  );
+}
+
+/** Panel for a job without anything to draw; null if there is nothing to explain. */
+export function JobState({ job, problem, retry }: { job: Job; problem: Problem | null; retry: () => void }) {
+  const code = job.reason;
+  const given = job.reasonText ?? (job.reason === null ? null : `The reason given is: ${readable(job.reason)}.`);
+  if (problem !== null) return <ProblemPanel problem={problem} retry={retry} />;
+  switch (job.state) {
+    case "pending":
+      return (
+        <StatePanel
+          busy
+          title={job.end === null ? "Waiting for the job" : "The job has ended and is being archived"}
+          text={given ?? (job.end === null
+            ? "The job has not started, or its first samples have not been taken yet."
+            : "The last samples arrive about 45 s after the end of a job; then they are read once and kept.")}
+          todo="Nothing: this page follows by itself."
+          code={code}
+        />
+      );
+    case "live":
+      return (
+        <StatePanel busy title="The job is running; no sample yet" text={given ?? "The first graph appears after the next scrape of the machine."} todo="Nothing: this page follows by itself." code={code} />
+      );
+    case "unavailable":
+      return (
+        <StatePanel
+          title="There are no measurements of this job"
+          text={given ?? (job.verdict === null ? "The archive gives no reason." : verdictWords(job.verdict).long)}
+          todo={whatToDo(job.reason, job.verdict)}
+          code={code}
+        />
+      );
+    case "expired":
+      return (
+        <StatePanel
+          title="The samples have expired"
+          text={given ?? "The archive's policy keeps samples for a limited time. The job's summary stays."}
+          todo="Use the numbers below. To keep samples longer, raise the retention in the configuration; what has expired cannot come back."
+          code={code}
+        />
+      );
+    default:
+      return (
+        <StatePanel
+          title="No samples lie in this job's time"
+          text={given ?? (job.verdict === null ? `The profile holds ${count(0)} samples.` : verdictWords(job.verdict).long)}
+          todo={whatToDo(job.reason, job.verdict)}
+          code={code}
+        />
+      );
+  }
+}

@@ -1,0 +1,86 @@
+// Loads a job and its profile and keeps them fresh while the job runs. What is on screen stays there until something
+// newer is complete, so that nothing flickers; a failed refresh keeps the old page and says so.
+import { useEffect, useState } from "preact/hooks";
+import { ApiError, fetchJob, fetchProfile } from "./api";
+import { PROFILE_METRICS } from "./metrics";
+import type { Problem } from "./parse";
+import type { Job, Profile } from "./types";
+
+const REFRESH_MS = 4_000;
+const SLOWEST_MS = 60_000;
+
+export interface Loaded {
+  job: Job;
+  profile: Profile | null;
+  /** Why there is no profile although there should be one. */
+  profileProblem: Problem | null;
+  /** Why the last refresh failed; the page shows what it had before. */
+  stale: Problem | null;
+  at: number;
+}
+
+export type Load = { phase: "loading" } | { phase: "failed"; problem: Problem } | ({ phase: "ready" } & Loaded);
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof ApiError) return error.problem;
+  const detail = error instanceof Error ? error.message : String(error);
+  return { status: 0, code: null, title: "The page failed", detail, requestId: null };
+}
+
+async function load(source: string, jobId: string, before: Load, signal: AbortSignal): Promise<Load> {
+  // Both at once: the first chart should not wait for two round trips.
+  const [job, profile] = await Promise.allSettled([
+    fetchJob(source, jobId, signal),
+    fetchProfile(source, jobId, PROFILE_METRICS, signal),
+  ]);
+  if (job.status === "rejected") {
+    const problem = problemOf(job.reason);
+    // A job that is gone is gone; anything else may pass, and what we have is still true.
+    return before.phase === "ready" && problem.status !== 404 ? { ...before, stale: problem } : { phase: "failed", problem };
+  }
+  const ready: Loaded = { job: job.value, profile: null, profileProblem: null, stale: null, at: Date.now() };
+  const held = before.phase === "ready" ? before.profile : null;
+  const expected = job.value.state === "archived" || job.value.state === "live";
+  if (profile.status === "fulfilled") {
+    // Between the end of a job and its archiving the service may have nothing to show; the live graph stays.
+    ready.profile = profile.value.ts.length === 0 && job.value.state === "pending" ? held : profile.value;
+  } else {
+    ready.profile = expected || job.value.state === "pending" ? held : null;
+    if (expected) ready.profileProblem = problemOf(profile.reason);
+  }
+  return { phase: "ready", ...ready };
+}
+
+function changing(state: Load): boolean {
+  return state.phase === "ready" && (state.job.state === "pending" || state.job.state === "live");
+}
+
+export function useJob(source: string, jobId: string): [Load, () => void] {
+  const [state, setState] = useState<Load>({ phase: "loading" });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let latest: Load = { phase: "loading" };
+    let wait = REFRESH_MS;
+    const run = async (): Promise<void> => {
+      // Nobody looks at a hidden tab, and the server has other readers.
+      if (!document.hidden || latest.phase === "loading") {
+        const next = await load(source, jobId, latest, abort.signal);
+        if (abort.signal.aborted) return;
+        latest = next;
+        setState(next);
+        const failing = next.phase === "failed" || (next.phase === "ready" && next.stale !== null);
+        wait = failing ? Math.min(wait * 2, SLOWEST_MS) : REFRESH_MS;
+      }
+      if (changing(latest)) timer = setTimeout(() => void run(), wait);
+    };
+    setState({ phase: "loading" });
+    void run();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [source, jobId, round]);
+  return [state, () => setRound((before) => before + 1)];
+}
