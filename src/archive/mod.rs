@@ -18,6 +18,8 @@ mod registry;
 mod seal;
 mod segments;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use accept::Accepted;
 pub use co_tenants::CoTenant;

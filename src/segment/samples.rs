@@ -306,10 +306,8 @@ impl SamplesWriter {
             .writer
             .finish()
             .map_err(parquet_error("closing a samples file"))?;
-        let bytes = self
-            .writer
-            .into_inner()
-            .map_err(parquet_error("closing a samples file"))?;
+        // `into_inner` would write a second footer; finishing has flushed everything.
+        let bytes = std::mem::take(self.writer.inner_mut());
         let digests = Digests::compute(&bytes, &metadata)?;
         Ok(BuiltFile {
             bytes,

@@ -119,9 +119,9 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
                   const value = one.value(section);
                   const top = largest.get(one.id) ?? null;
                   return (
-                    <td key={one.id} class={value !== null && value === top && placed.length > 1 ? "top" : undefined}>
+                    <td key={one.id} class={value !== null && value === top && placed.length > 1 ? "most" : undefined}>
                       {one.format(value)}
-                      {value !== null && top !== null && top > 0 && one.id !== "duration" && (
+                      {value !== null && top !== null && top > 0 && (one.id === "cpu" || one.id === "memory") && (
                         <i class="cell" aria-hidden="true"><i style={{ width: `${Math.max(0, (value / top) * 100)}%` }} /></i>
                       )}
                     </td>

@@ -36,7 +36,7 @@ const EDITS = [
   [/let \[ bandFillDir, bandClipDir \] = bandFillClipDirs\(u, seriesIdx\);/g, "const bandFillDir = 0, bandClipDir = 0;", 3],
   // The page gives every scale its range.
   [/if \(scaleKey != xScaleKey \|\| \([\s\S]+?sc\.range = fnOrSelf\(rn[\s\S]+?\)\s*\);\n/, "sc.range = rn;\n", 1],
-  [/const (?:days|months)3 = \w+\.map\(slice3\);/g, "", 2],
+  [/(?<=const (?:days|months)3 = )/g, "/*@__PURE__*/ ", 2],
   [/const localTz = [^;]+;/, "", 1],
   // Exports nobody here imports.
   [/\nuPlot\.(?:fmtNum|rangeNum|rangeLog|rangeAsinh|orient)\s+= \w+;/g, "", 5],
