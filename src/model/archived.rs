@@ -2,12 +2,14 @@
 
 use super::id::{JobKey, JobRef, ProjectKey, RegionName, RunnerKey};
 use super::job::JobFacts;
+use super::metric::Column;
 use super::profile::{Base, Gap, Profile};
 use super::state::{Reason, Verdict};
 use super::summary::{self, Summary};
 use super::usage;
 use crate::time::{TimeRange, TimestampMs};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Facts of the machine, read from its series.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +113,6 @@ impl JobRow {
     /// Usage of one part of the job.
     #[must_use]
     pub fn usage_in(&self, profile: &Profile, range: TimeRange) -> SectionUsage {
-        use super::metric::Column;
         let total = |column| usage::total(profile, column, range, &self.findings.gaps);
         let used = total(Column::CpuUserSeconds).zip(total(Column::CpuSystemSeconds));
         let memory = profile
@@ -175,6 +176,37 @@ impl SummarisedRow {
             summary,
             sections,
         }
+    }
+}
+
+/// What the scrapes alone prove: bounds per column inside the job's window. For a job too short for
+/// two samples they are all there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bounds(pub BTreeMap<Column, (i64, i64)>);
+
+impl Bounds {
+    /// Bounds of counters from the intervals that touch the window; of gauges without a sample inside
+    /// the window, from the scrapes around it.
+    #[must_use]
+    pub fn compute(row: &JobRow, profile: &Profile) -> Self {
+        let window = row.window();
+        let mut bounds = BTreeMap::new();
+        for column in Column::ALL {
+            let found = if column.is_increment() {
+                usage::bounds(profile, column, window, &row.findings.gaps)
+            } else if row.findings.sample_count == 0 {
+                let base = row.findings.base.values.get(&column).copied();
+                let cells = profile.column(column).unwrap_or_default().iter().flatten().copied();
+                let values: Vec<i64> = cells.chain(base).collect();
+                values.iter().min().copied().zip(values.iter().max().copied())
+            } else {
+                None
+            };
+            if let Some(found) = found {
+                bounds.insert(column, found);
+            }
+        }
+        Self(bounds)
     }
 }
 

@@ -1,0 +1,33 @@
+//! Operations: health, readiness, own metrics, the OpenAPI document.
+
+use super::router::Services;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// The process is alive. Says nothing of its surroundings.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "alive")))]
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether new work is taken. A Prometheus that is down does not make the service unready.
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "ready"), (status = 503, description = "not ready; the body says why")))]
+pub(super) async fn readyz(State(services): State<Services>) -> Response {
+    if services.archive.is_writable() {
+        "ready\n".into_response()
+    } else {
+        let body = "not ready: a write to the index failed; look at the disk, then restart\n";
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], body).into_response()
+    }
+}
+
+/// The service's own metrics.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "OpenMetrics text")))]
+pub(super) async fn metrics(State(services): State<Services>) -> Response {
+    if let Ok(pending) = services.archive.pending_count() {
+        services.metrics.pending_jobs.set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], services.metrics.encode()).into_response()
+}

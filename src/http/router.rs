@@ -1,0 +1,92 @@
+//! The router: every route once, the middleware around them, the OpenAPI document.
+
+use super::{ops, problem, v1};
+use crate::archive::Archive;
+use crate::ingest::Intake;
+use crate::limits;
+use crate::query::Query;
+use crate::telemetry::Metrics;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, StatusCode};
+use axum::{Json, Router, middleware};
+use std::sync::Arc;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the handlers call.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Services {
+    pub intake: Intake,
+    pub query: Query,
+    pub archive: Arc<Archive>,
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tachograph",
+        description = "Archives what each CI job did to its machine. Times go in as RFC 3339 and come out as RFC 3339 and Unix milliseconds; ids go in as strings or numbers and come out as strings."
+    ),
+    tags(
+        (name = "jobs", description = "Job events, records, profiles"),
+        (name = "registry", description = "Regions and runners"),
+        (name = "operations", description = "Health, metrics, administration")
+    )
+)]
+struct Document;
+
+fn routes() -> OpenApiRouter<Services> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(v1::jobs::list_jobs))
+        .routes(routes!(v1::jobs::get_job, v1::jobs::put_job))
+        .routes(routes!(v1::profile::get_profile))
+        .routes(routes!(v1::registry::list_regions))
+        .routes(routes!(
+            v1::registry::get_region,
+            v1::registry::put_region,
+            v1::registry::delete_region
+        ))
+        .routes(routes!(v1::registry::list_runners))
+        .routes(routes!(
+            v1::registry::get_runner,
+            v1::registry::put_runner,
+            v1::registry::delete_runner
+        ))
+        .routes(routes!(v1::admin::seal))
+        .routes(routes!(ops::healthz))
+        .routes(routes!(ops::readyz))
+        .routes(routes!(ops::metrics))
+}
+
+/// The OpenAPI document of the router.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().split_for_parts().1
+}
+
+/// The router with its middleware.
+pub fn router(services: Services) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let id = HeaderName::from_static("x-request-id");
+    let middleware = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(id.clone(), MakeRequestUuid))
+        .layer(TraceLayer::new_for_http())
+        .layer(PropagateRequestIdLayer::new(id))
+        .layer(middleware::from_fn(problem::explain))
+        .layer(CatchPanicLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits::REQUEST_TIMEOUT))
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX));
+    router
+        .route("/openapi.json", axum::routing::get(async || Json(document)))
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(middleware)
+        .with_state(services)
+}

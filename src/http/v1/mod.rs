@@ -1,0 +1,8 @@
+//! Version 1 of the API: paths and bodies of design section 8.
+
+pub mod admin;
+pub mod job_body;
+pub mod job_event;
+pub mod jobs;
+pub mod profile;
+pub mod registry;

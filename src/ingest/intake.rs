@@ -1,0 +1,112 @@
+//! What comes in: job events and registrations.
+
+use crate::archive::{Accepted, Archive, Sealed};
+use crate::error::{Error, Result};
+use crate::model::id::RegionName;
+use crate::model::job::JobEvent;
+use crate::model::runner::{Region, Runner, RunnerRef};
+use crate::supervise::BlockingPool;
+use crate::telemetry::Metrics;
+use crate::time::SharedClock;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Takes events and registrations, and wakes the pipeline.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    archive: Arc<Archive>,
+    pool: BlockingPool,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    wake: Arc<Notify>,
+}
+
+impl Intake {
+    /// An intake that wakes whoever waits on `wake`.
+    #[must_use]
+    pub fn new(
+        archive: Arc<Archive>,
+        pool: BlockingPool,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self { archive, pool, clock, metrics, wake }
+    }
+
+    /// Accepts a job event. It is durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Archive::accept`].
+    pub async fn accept(&self, event: JobEvent) -> Result<Accepted> {
+        let accepted = self.archive.accept(event).await?;
+        self.metrics.event(if accepted.changed { "changed" } else { "repeated" });
+        if accepted.due.is_some() {
+            self.wake.notify_one();
+        }
+        Ok(accepted)
+    }
+
+    /// Registers a region; jobs that waited for it go on.
+    ///
+    /// # Errors
+    /// `Invalid` names every wrong field; `Unavailable` if it cannot be made durable.
+    pub async fn put_region(&self, name: RegionName, region: Region) -> Result<()> {
+        region.validate()?;
+        self.archive.put_region(name, region).await?;
+        self.wake_waiting().await
+    }
+
+    /// Registers a runner; jobs that waited for it go on.
+    ///
+    /// # Errors
+    /// As [`Intake::put_region`].
+    pub async fn put_runner(&self, name: RunnerRef, runner: Runner) -> Result<()> {
+        runner.validate()?;
+        self.archive.put_runner(name, runner).await?;
+        self.wake_waiting().await
+    }
+
+    /// Removes a region.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, `Unavailable` if it cannot be made durable.
+    pub async fn delete_region(&self, name: RegionName) -> Result<()> {
+        let known = self.archive.delete_region(name.clone()).await?;
+        known.then_some(()).ok_or_else(|| {
+            Error::not_found("region_not_found", format!("there is no region {name}"))
+        })
+    }
+
+    /// Removes a runner.
+    ///
+    /// # Errors
+    /// As [`Intake::delete_region`].
+    pub async fn delete_runner(&self, name: RunnerRef) -> Result<()> {
+        let known = self.archive.delete_runner(name.clone()).await?;
+        known.then_some(()).ok_or_else(|| {
+            Error::not_found(
+                "runner_not_found",
+                format!("there is no runner {} of source {}", name.runner_id, name.source),
+            )
+        })
+    }
+
+    /// Seals everything that is staged now.
+    ///
+    /// # Errors
+    /// As [`Archive::seal_all`].
+    pub async fn seal_all(&self) -> Result<Vec<Sealed>> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.seal_all()).await
+    }
+
+    async fn wake_waiting(&self) -> Result<()> {
+        let woken = self.archive.wake(self.clock.now()).await?;
+        if woken > 0 {
+            tracing::info!(jobs = woken, "a registration arrived for waiting jobs");
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What to do with a due job: pure decisions, no I/O.
+
+use super::assemble::EndState;
+use crate::model::id::RegionName;
+use crate::model::job::JobFacts;
+use crate::model::machine::Machine;
+use crate::model::record::Waiting;
+use crate::model::runner::{Region, Runner};
+use crate::model::settle;
+use crate::model::state::{Reason, Verdict};
+use crate::source_port::{SeriesRequest, SourceErrorKind};
+use crate::time::{TimeRange, TimestampMs};
+
+use super::assemble;
+
+/// Everything that is needed to fetch a job.
+#[derive(Debug, Clone)]
+pub(super) struct Fetch {
+    pub(super) request: SeriesRequest,
+    pub(super) runner: Runner,
+    pub(super) window: TimeRange,
+}
+
+/// Who ran the job, as far as it is registered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Registered {
+    pub(super) runner: Option<Runner>,
+    pub(super) region: Option<Region>,
+}
+
+/// The fetch for a job, or what it waits for.
+pub(super) fn fetch(facts: &JobFacts, registered: Registered) -> Result<Fetch, Reason> {
+    let window = facts.window().ok_or(Reason::WaitingForStart)?;
+    let runner = registered.runner.ok_or(Reason::WaitingForRunner)?;
+    let region = registered.region.ok_or(Reason::WaitingForRegion)?;
+    let machine: &Machine = facts.machine.as_ref().ok_or(Reason::WaitingForMachine)?;
+    let request = SeriesRequest {
+        region_name: RegionName::clone(&runner.region),
+        machine: runner.matcher(machine),
+        names: assemble::names(runner.preset),
+        range: padded(window, region.scrape_interval_ms()),
+        region,
+    };
+    Ok(Fetch { request, runner, window })
+}
+
+/// The window fetched: two scrape intervals and a second before, two intervals after, so that the
+/// counters can be interpolated at the job's edges. An unknown interval is taken as the default.
+pub(super) fn padded(window: TimeRange, scrape_interval_ms: Option<i64>) -> TimeRange {
+    let interval = scrape_interval_ms.unwrap_or(settle::DEFAULT_SCRAPE_INTERVAL_MS);
+    window.padded(2 * interval + 1_000, 2 * interval)
+}
+
+/// What a fetch that worked means for the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Nothing more can come, or waiting longer is no use: archive it.
+    Archive,
+    /// The end of the job is missing: ask again.
+    AskAgain(Reason),
+}
+
+/// Decides by how the series end; `attempts` counts this one.
+pub(super) fn decide(end: &EndState, window: TimeRange, interval_ms: Option<i64>, attempts: u32) -> Decision {
+    if !end.any_samples {
+        return Decision::AskAgain(Reason::NoSamplesYet);
+    }
+    let interval = interval_ms.unwrap_or(settle::DEFAULT_SCRAPE_INTERVAL_MS);
+    let reaches = end.last_sample.is_some_and(|last| last >= window.to.plus_ms(-2 * interval));
+    let done = end.settled || end.target_lost || reaches || settle::end_is_given_up(attempts);
+    if done { Decision::Archive } else { Decision::AskAgain(Reason::SamplesLate) }
+}
+
+/// The reason that a failed read leaves behind.
+pub(super) fn read_failure(kind: SourceErrorKind) -> Reason {
+    match kind {
+        SourceErrorKind::Unreachable => Reason::UpstreamUnreachable,
+        SourceErrorKind::Refused => Reason::UpstreamRefused,
+        SourceErrorKind::Invalid => Reason::UpstreamInvalid,
+    }
+}
+
+/// The next attempt, `None` if the deadline has passed: then the job is given up.
+pub(super) fn next_attempt(
+    before: Option<&Waiting>,
+    reason: Reason,
+    detail: Option<String>,
+    now: TimestampMs,
+    deadline: TimestampMs,
+    spread: i64,
+) -> Option<Waiting> {
+    if now >= deadline {
+        return None;
+    }
+    let attempts = before.map_or(0, |waiting| waiting.attempts).saturating_add(1);
+    let delay = match reason {
+        Reason::UpstreamUnreachable | Reason::UpstreamRefused | Reason::UpstreamInvalid => {
+            settle::upstream_delay_ms(attempts)
+        }
+        _ => settle::retry_delay_ms(attempts),
+    };
+    // Up to a tenth later, by the job's number: jobs that failed together do not return together.
+    let jitter = delay / 10 * spread.rem_euclid(100) / 100;
+    let due = now.plus_ms(delay + jitter).min(deadline.max(now));
+    Some(Waiting { due, attempts, reason, detail })
+}
+
+/// What a job is given up with.
+pub(super) fn given_up(reason: Reason) -> (Option<Verdict>, Reason) {
+    match reason {
+        Reason::WaitingForStart => (None, Reason::NeverRan),
+        Reason::WaitingForRunner | Reason::WaitingForRegion | Reason::WaitingForMachine => {
+            (Some(Verdict::PastRetention), Reason::NeverRegistered)
+        }
+        Reason::UpstreamUnreachable | Reason::UpstreamRefused | Reason::UpstreamInvalid => {
+            (Some(Verdict::PastRetention), Reason::UpstreamFailed)
+        }
+        _ => (Some(Verdict::UnknownMachine), Reason::UnknownMachine),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: TimeRange = TimeRange { from: TimestampMs(0), to: TimestampMs(100_000) };
+
+    fn end(last: Option<i64>) -> EndState {
+        EndState {
+            any_samples: last.is_some(),
+            last_sample: last.map(TimestampMs),
+            ..EndState::default()
+        }
+    }
+
+    #[test]
+    fn a_missing_end_is_asked_for_four_times() {
+        let late = end(Some(50_000));
+        assert_eq!(decide(&late, WINDOW, Some(10_000), 1), Decision::AskAgain(Reason::SamplesLate));
+        assert_eq!(decide(&late, WINDOW, Some(10_000), 4), Decision::Archive);
+        assert_eq!(decide(&end(Some(80_000)), WINDOW, Some(10_000), 1), Decision::Archive);
+        let lost = EndState { target_lost: true, ..late };
+        assert_eq!(decide(&lost, WINDOW, Some(10_000), 1), Decision::Archive);
+        assert_eq!(decide(&end(None), WINDOW, None, 9), Decision::AskAgain(Reason::NoSamplesYet));
+    }
+
+    #[test]
+    fn attempts_stop_at_the_deadline_and_the_last_one_is_at_it() {
+        let ask = |now, deadline| {
+            next_attempt(None, Reason::SamplesLate, None, TimestampMs(now), TimestampMs(deadline), 0)
+        };
+        assert_eq!(ask(0, 1_000_000).unwrap().due, TimestampMs(90_000));
+        assert_eq!(ask(0, 50_000).unwrap().due, TimestampMs(50_000));
+        assert!(ask(50_000, 50_000).is_none());
+        let spread = next_attempt(None, Reason::SamplesLate, None, TimestampMs(0), TimestampMs(1_000_000), 99);
+        assert!((90_000..99_000).contains(&spread.unwrap().due.0));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_in_order() {
+        let facts = JobFacts {
+            started_at: Some(TimestampMs(1)),
+            finished_at: Some(TimestampMs(2)),
+            ..JobFacts::default()
+        };
+        let missing = |facts: &JobFacts, registered| fetch(facts, registered).err();
+        assert_eq!(missing(&JobFacts::default(), Registered::default()), Some(Reason::WaitingForStart));
+        assert_eq!(missing(&facts, Registered::default()), Some(Reason::WaitingForRunner));
+        let runner: Runner = serde_json::from_value(serde_json::json!({ "region": "eu" })).unwrap();
+        let only_runner = Registered { runner: Some(runner.clone()), region: None };
+        assert_eq!(missing(&facts, only_runner), Some(Reason::WaitingForRegion));
+        let region: Region = serde_json::from_value(serde_json::json!({ "url": "http://h" })).unwrap();
+        let both = Registered { runner: Some(runner), region: Some(region) };
+        assert_eq!(missing(&facts, both.clone()), Some(Reason::WaitingForMachine));
+        let known = JobFacts { machine: Some(Machine::parse("m-1").unwrap()), ..facts };
+        let fetch = fetch(&known, both).unwrap();
+        assert_eq!(fetch.request.machine, ("instance".to_owned(), "m-1:9100".to_owned()));
+        assert_eq!(fetch.request.range, TimeRange::new(TimestampMs(-30_999), TimestampMs(30_002)));
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers for readers: records, lists, profiles. Async, bounded, every call with a [`Scope`].
+
+mod csv_profile;
+mod profile;
+
+pub use csv_profile::to_csv;
+pub use profile::{ProfileRequest, ProfileView, Series, Values};
+
+use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView};
+use crate::error::{Error, Result};
+use crate::model::archived::Bounds;
+use crate::model::id::{JobRef, RegionName, Source};
+use crate::model::runner::{Region, Runner, RunnerRef};
+use crate::model::scope::Scope;
+use crate::supervise::BlockingPool;
+use std::sync::Arc;
+
+/// A job with its neighbours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobDetail {
+    /// The job.
+    pub view: JobView,
+    /// Other jobs on its machine.
+    pub co_tenants: Vec<CoTenant>,
+    /// What the scrapes prove at least and at most.
+    pub bounds: Bounds,
+}
+
+/// Reads the archive.
+#[derive(Debug, Clone)]
+pub struct Query {
+    archive: Arc<Archive>,
+    pool: BlockingPool,
+}
+
+pub(crate) fn job_not_found(job: &JobRef) -> Error {
+    Error::not_found(
+        "job_not_found",
+        format!("no job {job} was reported; check source and job id, or report it with PUT /api/v1/jobs/{job}"),
+    )
+}
+
+impl Query {
+    /// Reads `archive` on the threads of `pool`.
+    #[must_use]
+    pub fn new(archive: Arc<Archive>, pool: BlockingPool) -> Self {
+        Self { archive, pool }
+    }
+
+    /// A job's record.
+    ///
+    /// # Errors
+    /// `NotFound` if it is unknown or outside of the scope; `Data`, `Unavailable` from the archive.
+    pub async fn job(&self, scope: Scope, job: JobRef) -> Result<JobDetail> {
+        let archive = Arc::clone(&self.archive);
+        let read = move || {
+            let (view, profile) =
+                archive.profile(&scope, &job)?.ok_or_else(|| job_not_found(&job))?;
+            let bounds = view.row.as_ref().map(|row| Bounds::compute(&row.row, &profile));
+            let co_tenants = match (&view.facts.machine, view.facts.window()) {
+                (Some(machine), Some(window)) => {
+                    archive.co_tenants(&scope, view.keys.job, machine, window)?
+                }
+                _ => Vec::new(),
+            };
+            Ok(JobDetail { view, co_tenants, bounds: bounds.unwrap_or_default() })
+        };
+        self.pool.run(read).await
+    }
+
+    /// A page of jobs.
+    ///
+    /// # Errors
+    /// `Invalid` for a cursor that is none; `Data`, `Unavailable` from the archive.
+    pub async fn jobs(
+        &self,
+        scope: Scope,
+        filter: JobFilter,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<JobPage> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.list(&scope, &filter, cursor.as_deref(), limit)).await
+    }
+
+    /// A job's profile, or the part of it that was asked for.
+    ///
+    /// # Errors
+    /// `NotFound` for the job, `Invalid` for unknown metrics or sections; `Data`, `Unavailable`.
+    pub async fn profile(
+        &self,
+        scope: Scope,
+        job: JobRef,
+        request: ProfileRequest,
+    ) -> Result<ProfileView> {
+        let archive = Arc::clone(&self.archive);
+        let read = move || {
+            let (view, profile) =
+                archive.profile(&scope, &job)?.ok_or_else(|| job_not_found(&job))?;
+            profile::view(&view, &profile, &request)
+        };
+        self.pool.run(read).await
+    }
+
+    /// A region's registration.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `Data`, `Unavailable` from the archive.
+    pub async fn region(&self, name: RegionName) -> Result<Region> {
+        let archive = Arc::clone(&self.archive);
+        let read = move || {
+            archive.region(&name)?.ok_or_else(|| {
+                Error::not_found("region_not_found", format!("there is no region {name}"))
+            })
+        };
+        self.pool.run(read).await
+    }
+
+    /// All regions.
+    ///
+    /// # Errors
+    /// `Data`, `Unavailable` from the archive.
+    pub async fn regions(&self) -> Result<Vec<(RegionName, Region)>> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.regions()).await
+    }
+
+    /// A runner's registration.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `Data`, `Unavailable` from the archive.
+    pub async fn runner(&self, name: RunnerRef) -> Result<Runner> {
+        let archive = Arc::clone(&self.archive);
+        let read = move || {
+            archive.runner(&name)?.ok_or_else(|| {
+                Error::not_found(
+                    "runner_not_found",
+                    format!("there is no runner {} of source {}", name.runner_id, name.source),
+                )
+            })
+        };
+        self.pool.run(read).await
+    }
+
+    /// All runners of a source.
+    ///
+    /// # Errors
+    /// `Data`, `Unavailable` from the archive.
+    pub async fn runners(&self, source: Source) -> Result<Vec<(RunnerRef, Runner)>> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.runners(&source)).await
+    }
+}

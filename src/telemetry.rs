@@ -1,0 +1,105 @@
+//! Logs, and the service's own metrics.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+
+/// Sets up logging: text on a terminal, JSON elsewhere; `filter` as `RUST_LOG` spells it.
+pub fn init_logs(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only the first caller in a process sets it up; tests may call it again.
+    let _set_before = if std::io::stderr().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+}
+
+/// Label of a counter by outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Outcome {
+    /// The outcome's word.
+    pub outcome: String,
+}
+
+/// The service's own metrics, all named `tachograph_*`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Job events accepted, by whether they said anything new.
+    pub events: Family<Outcome, Counter>,
+    /// Attempts to archive a job, by outcome.
+    pub attempts: Family<Outcome, Counter>,
+    /// Seconds a region took to answer.
+    pub fetch_seconds: Histogram,
+    /// Jobs waiting to be archived.
+    pub pending_jobs: Gauge,
+    /// Segments sealed.
+    pub segments_sealed: Counter,
+    /// Violations of the archive's invariants; anything but 0 is a bug or a bad disk.
+    pub invariant_violations: Gauge,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tachograph"),
+            events: Family::default(),
+            attempts: Family::default(),
+            fetch_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 14)),
+            pending_jobs: Gauge::default(),
+            segments_sealed: Counter::default(),
+            invariant_violations: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("job_events", "Job events accepted", metrics.events.clone());
+        registry.register("archive_attempts", "Attempts to archive a job", metrics.attempts.clone());
+        registry.register(
+            "fetch_duration_seconds",
+            "Time a region took to answer",
+            metrics.fetch_seconds.clone(),
+        );
+        registry.register("pending_jobs", "Jobs waiting to be archived", metrics.pending_jobs.clone());
+        registry.register("segments_sealed", "Segments sealed", metrics.segments_sealed.clone());
+        registry.register(
+            "invariant_violations",
+            "Violations of the archive's invariants",
+            metrics.invariant_violations.clone(),
+        );
+        Arc::new(metrics)
+    }
+
+    /// The metrics as OpenMetrics text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let violations = i64::try_from(crate::invariant::violations()).unwrap_or(i64::MAX);
+        self.invariant_violations.set(violations);
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => {
+                tracing::error!(error = error.to_string(), "own metrics cannot be encoded");
+                String::from("# EOF\n")
+            }
+        }
+    }
+
+    /// Counts one attempt to archive a job.
+    pub fn attempt(&self, outcome: &str) {
+        self.attempts.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+    }
+
+    /// Counts one job event.
+    pub fn event(&self, outcome: &str) {
+        self.events.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+    }
+}
