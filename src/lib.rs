@@ -7,6 +7,7 @@
 //! It is not a Prometheus: it does not scrape, it evaluates no PromQL, and it keeps nothing that
 //! belongs to no job. ARCHITECTURE.md has the map, `docs/format.md` every byte on disk.
 
+pub mod components;
 pub mod error;
 pub mod invariant;
 pub mod limits;
@@ -15,3 +16,6 @@ pub mod time;
 
 pub mod model;
 pub mod source_port;
+
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
