@@ -3,4 +3,5 @@
 //! Everything random is a function of a seed, so a failing test fails again.
 
 pub mod clock;
+pub mod corpus;
 pub mod jobs;
