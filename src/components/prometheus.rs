@@ -4,6 +4,7 @@ use super::http;
 use super::port::{start_on_free_port, wait_ready};
 use super::process::{Component, Program, make_dir, write_file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::TimestampMs;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -150,6 +151,24 @@ impl Prometheus {
         }
     }
 
+    /// The JSON answer of an instant query at `time`.
+    ///
+    /// # Errors
+    /// `Unavailable` if it does not answer.
+    pub async fn query(&self, query: &str, time: TimestampMs) -> Result<String> {
+        let (seconds, millis) = (time.0.div_euclid(1_000), time.0.rem_euclid(1_000));
+        let query = http::percent_encoded(query);
+        let path = format!("/api/v1/query?query={query}&time={seconds}.{millis:03}");
+        match http::get(self.port, &path).await {
+            Ok((200, text)) => Ok(text),
+            answer => Err(Error::new(
+                ErrorKind::Unavailable,
+                "component_failed",
+                format!("Prometheus did not answer {path}: {answer:?}"),
+            )),
+        }
+    }
+
     /// Stops it (`crash`: with SIGKILL) and hands out what is needed to start it again.
     ///
     /// # Errors
@@ -261,10 +280,11 @@ fn file_error(path: &Path, error: std::io::Error) -> Error {
 mod tests {
     use super::super::NodeExporter;
     use super::*;
+    use crate::time::{Clock, SystemClock};
 
     async fn query(prometheus: &Prometheus, query: &str) -> String {
-        let path = format!("/api/v1/query?query={query}");
-        http::get(prometheus.port, &path).await.unwrap().1
+        let now = SystemClock::new().now();
+        prometheus.query(query, now).await.unwrap()
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::http;
 use super::port::start_on_free_port;
 use super::process::{Component, Program};
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::TimeRange;
 use std::path::Path;
 
 const VICTORIA_METRICS: Program = Program {
@@ -64,6 +65,26 @@ impl VictoriaMetrics {
         Ok(())
     }
 
+    /// The series `name` of one instance as JSON lines, both ends of `range` inclusive.
+    ///
+    /// # Errors
+    /// `Unavailable` if it does not answer.
+    pub async fn export(&self, name: &str, instance: &str, range: TimeRange) -> Result<String> {
+        let selector = http::percent_encoded(&format!("{name}{{instance=\"{instance}\"}}"));
+        let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000));
+        let (from, to) = range.to_inclusive();
+        let (from, to) = (seconds(from), seconds(to));
+        let path = format!("/api/v1/export?match={selector}&start={from}&end={to}");
+        match http::get(self.port, &path).await {
+            Ok((200, text)) => Ok(text),
+            answer => Err(Error::new(
+                ErrorKind::Unavailable,
+                "component_failed",
+                format!("VictoriaMetrics did not export {name}: {answer:?}"),
+            )),
+        }
+    }
+
     /// Ends it.
     ///
     /// # Errors
@@ -76,6 +97,7 @@ impl VictoriaMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::TimestampMs;
 
     #[tokio::test]
     async fn a_real_victoria_metrics_gives_back_what_was_imported() {
@@ -83,9 +105,11 @@ mod tests {
         let server = VictoriaMetrics::start(dir.path()).await.unwrap();
         let line = r#"{"metric":{"__name__":"up","instance":"a:9100"},"values":[1,0],"timestamps":[1764000000000,1764000015000]}"#;
         server.import(line).await.unwrap();
-        let path = "/api/v1/export?match=up&start=1763999999&end=1764000020";
-        let (status, body) = http::get(server.port, path).await.unwrap();
-        assert_eq!(status, 200);
+        let range = TimeRange::new(
+            TimestampMs(1_763_999_999_000),
+            TimestampMs(1_764_000_020_000),
+        );
+        let body = server.export("up", "a:9100", range).await.unwrap();
         assert!(
             body.contains("\"timestamps\":[1764000000000,1764000015000]"),
             "{body}"

@@ -4,4 +4,6 @@
 
 pub mod clock;
 pub mod corpus;
+pub mod fleet;
 pub mod jobs;
+mod random;

@@ -5,7 +5,7 @@
 //! must not become equal bytes, or the corpus would compress better than any real fleet.
 
 use super::trace::{Second, Trace};
-use crate::num;
+use crate::testkit::random::{around, log_normal};
 
 /// Cores of the recorded machine.
 const TRACE_CORES: f64 = 2.0;
@@ -237,23 +237,7 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// A factor around 1.
-fn around(rng: &mut fastrand::Rng, width: f64) -> f64 {
-    1.0 + width * (2.0 * rng.f64() - 1.0)
-}
-
 /// Traffic that never stops: scrapes, log upload, keep-alives.
 fn background(rng: &mut fastrand::Rng, mean: f64) -> f64 {
     -mean * (1.0 - rng.f64()).ln()
-}
-
-/// A log-normal factor with median 1.
-pub(super) fn log_normal(rng: &mut fastrand::Rng, sigma: f64) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
-    (sigma * radius * (std::f64::consts::TAU * rng.f64()).cos()).exp()
-}
-
-/// The whole number below, as a counter shows it.
-pub(super) fn whole(value: f64) -> i64 {
-    num::round_to_i64(value.floor()).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
 //! Who runs what, where and when.
 
 use super::INTERVAL_MS;
-use super::load::{Chain, Rest, SHAPES, Shape, log_normal, whole};
+use super::load::{Chain, Rest, SHAPES, Shape};
 use super::rows;
 use super::trace::{COUNTERS, Second, Trace};
 use crate::model::archived::{ArchivedJob, CoTenancy, Findings, Host, JobRow, Placement, RowKeys};
@@ -10,6 +10,7 @@ use crate::model::job::{JobFacts, JobStatus, Section};
 use crate::model::machine::Machine;
 use crate::model::state::Verdict;
 use crate::num;
+use crate::testkit::random::{log_normal, whole};
 use crate::time::{TimeRange, TimestampMs};
 
 const PROJECTS: usize = 285;
@@ -221,7 +222,7 @@ fn job_row(place: &Place, shape: Shape, facts: JobFacts, mut findings: Findings)
             part: 0,
             runner: Some(RunnerKey(num::len_i64(place.runner) + 1)),
         },
-        job: super::super::jobs::job_ref(&(9_000_000_000 + place.job).to_string()),
+        job: crate::testkit::jobs::job_ref(&(9_000_000_000 + place.job).to_string()),
         facts,
         placement: Placement {
             region: RegionName::parse("eu-1").ok(),

@@ -1,13 +1,14 @@
 //! From seconds to rows: counters are shown at every scrape and become increments.
 
 use super::INTERVAL_MS;
-use super::load::{Chain, whole};
+use super::load::Chain;
 use super::plan::Runner;
 use super::trace::{COUNTERS, GAUGES, Second};
 use crate::model::archived::Findings;
 use crate::model::metric::Column;
 use crate::model::profile::{Base, Profile};
 use crate::num;
+use crate::testkit::random::whole;
 use crate::time::{TimeRange, TimestampMs};
 use std::collections::BTreeMap;
 
