@@ -11,6 +11,8 @@ pub mod error;
 pub mod invariant;
 pub mod limits;
 pub mod num;
+pub mod supervise;
+pub mod telemetry;
 pub mod time;
 
 pub mod model;
@@ -20,3 +22,17 @@ pub mod index;
 pub mod segment;
 
 pub mod archive;
+
+pub mod ingest;
+pub mod query;
+
+pub mod http;
+pub mod ui;
+
+pub mod cli;
+pub mod components;
+pub mod config;
+pub mod server;
+
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;

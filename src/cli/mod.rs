@@ -1,0 +1,91 @@
+//! The command line.
+
+mod chart;
+mod client;
+mod demo;
+mod exit;
+mod out;
+mod serve;
+mod show;
+
+use crate::config;
+use crate::error::{Error, Result};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Archives what each CI job did to its machine.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(serve::Args),
+    /// Archive a real job of this machine and show it, with a Prometheus of its own.
+    Demo(demo::Args),
+    /// Show a job in the terminal.
+    Show(show::Args),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check a configuration file; every problem is named at once.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print every key with its default.
+    Example,
+}
+
+/// Parses the command line, runs, and gives the process its exit code (see [`exit`]).
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::error(&error.chain());
+            exit::code(&error)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Serve(args) => block_on(serve::run(args))?,
+        Command::Demo(args) => block_on(demo::run(args))?,
+        Command::Show(args) => block_on(show::run(args))?,
+        Command::Config(ConfigCommand::Check { file }) => {
+            config::read_config(&file)?;
+            out::line("the configuration is in order");
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Example) => {
+            out::text(&config::example());
+            Ok(())
+        }
+        Command::Openapi => {
+            let document = crate::http::openapi().to_pretty_json();
+            out::line(&document.map_err(|error| Error::internal("OpenAPI").with_source(error))?);
+            Ok(())
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Error::internal("the runtime cannot start").with_source(error))?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,62 @@
+//! `tachograph serve`.
+
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::prometheus::{PrometheusSource, Timeouts};
+use crate::server::Server;
+use crate::telemetry;
+use crate::time::SystemClock;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Run the service. It needs no configuration: without a file it listens on loopback only.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folder of the archive.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Configuration file (see `tachograph config example`).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: Args) -> Result<()> {
+    let mut config = match &args.config {
+        Some(path) => config::read_config(path)?,
+        None => Config::default(),
+    };
+    if let Some(data_dir) = args.data_dir {
+        config.data_dir = data_dir;
+    }
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    telemetry::init_logs(&log_filter(&config));
+    let source = PrometheusSource::new(Box::new(config::read_secret), Timeouts::default())?;
+    let stop = stop_signal()?;
+    let server = Server::bind(&config, Arc::new(source), SystemClock::shared()).await?;
+    super::out::note(&format!("tachograph: listening on http://{}", server.address()));
+    server.run(stop).await
+}
+
+/// `RUST_LOG` wins over the file.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+fn log_filter(config: &Config) -> String {
+    std::env::var("RUST_LOG").unwrap_or_else(|_| config.log.clone())
+}
+
+/// Ready at SIGTERM or Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let failed = |error| Error::internal("signals cannot be received").with_source::<std::io::Error>(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    })
+}

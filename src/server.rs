@@ -1,0 +1,137 @@
+//! The service: builds every part from the configuration and runs it until it is told to stop.
+
+use crate::archive::Archive;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{self, Services};
+use crate::ingest::{Intake, Pipeline, PipelineParts};
+use crate::limits;
+use crate::query::Query;
+use crate::source_port::MetricSource;
+use crate::supervise::{BlockingPool, Phase, Supervisor};
+use crate::telemetry::Metrics;
+use crate::time::SharedClock;
+use crate::ui;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How often staged jobs are looked at.
+const SEAL_EVERY: Duration = Duration::from_secs(5);
+
+/// A service that holds its address and its archive, and is ready to run.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    archive: Arc<Archive>,
+    source: Arc<dyn MetricSource>,
+    clock: SharedClock,
+}
+
+impl Server {
+    /// Takes the address and opens the archive.
+    ///
+    /// # Errors
+    /// `Unavailable` if the address is taken, `Conflict` if the data directory is, `Data` if it
+    /// cannot be read.
+    pub async fn bind(
+        config: &Config,
+        source: Arc<dyn MetricSource>,
+        clock: SharedClock,
+    ) -> Result<Self> {
+        let taken = |error| {
+            let message = format!("cannot listen on {}; choose another with --listen", config.listen);
+            Error::new(ErrorKind::Unavailable, "listen", message).with_source::<std::io::Error>(error)
+        };
+        let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
+        let address = listener.local_addr().map_err(taken)?;
+        let (root, settings, archive_clock) = (config.data_dir.clone(), config.archive, Arc::clone(&clock));
+        let open = move || Archive::open(&root, settings, archive_clock);
+        let archive = Arc::new(BlockingPool::new(1).run(open).await?);
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "listening beyond loopback without identities: whoever reaches it may read and write");
+        }
+        Ok(Self { listener, address, archive, source, clock })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The archive, for tests and tools beside the service.
+    #[must_use]
+    pub fn archive(&self) -> Arc<Archive> {
+        Arc::clone(&self.archive)
+    }
+
+    /// Runs until `stop` is ready, then stops in order and closes the archive.
+    ///
+    /// # Errors
+    /// `Internal` if a task failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let pool = BlockingPool::new(limits::BLOCKING_THREADS);
+        let metrics = Metrics::new();
+        let wake = Arc::new(Notify::new());
+        let services = Services {
+            intake: Intake::new(
+                Arc::clone(&self.archive),
+                pool.clone(),
+                Arc::clone(&self.clock),
+                Arc::clone(&metrics),
+                Arc::clone(&wake),
+            ),
+            query: Query::new(Arc::clone(&self.archive), pool.clone()),
+            archive: Arc::clone(&self.archive),
+            metrics: Arc::clone(&metrics),
+        };
+        let pipeline = Pipeline::new(PipelineParts {
+            archive: Arc::clone(&self.archive),
+            source: self.source,
+            pool,
+            clock: self.clock,
+            metrics: Arc::clone(&metrics),
+            wake,
+        });
+        let supervisor = Supervisor::default();
+        let (listener, archive) = (self.listener, self.archive);
+        supervisor.spawn(Phase::Intake, "http", |token| listen(listener, services, token));
+        supervisor.spawn(Phase::Pipeline, "pipeline", |token| pipeline.run(token));
+        supervisor.spawn(Phase::Maintenance, "sealer", |token| seal(archive, metrics, token));
+        tracing::info!(address = %self.address, "serving");
+        supervisor.run(stop).await
+    }
+}
+
+async fn listen(listener: TcpListener, services: Services, token: CancellationToken) -> Result<()> {
+    // The page's routes are outside of the API's middleware: they have no problems to explain.
+    let router = ui::router().fallback_service(http::router(services));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(token.cancelled_owned())
+        .await
+        .map_err(|error| Error::internal("the listener failed").with_source(error))
+}
+
+/// Seals what is due. Jobs that cannot be sealed now stay staged and readable.
+async fn seal(archive: Arc<Archive>, metrics: Arc<Metrics>, token: CancellationToken) -> Result<()> {
+    let pool = BlockingPool::new(1);
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SEAL_EVERY) => {}
+        }
+        let archive = Arc::clone(&archive);
+        match pool.run(move || archive.seal_due()).await {
+            Ok(sealed) => {
+                metrics.segments_sealed.inc_by(crate::num::len_u64(sealed.len()));
+            }
+            Err(error) => tracing::error!(error = error.chain(), "staged jobs could not be sealed"),
+        }
+    }
+}

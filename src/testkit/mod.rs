@@ -1,0 +1,9 @@
+//! Stand-ins and generators for tests and benches; never in a release (feature `testkit`).
+//!
+//! Everything random is a function of a seed, so a failing test fails again.
+
+pub mod clock;
+pub mod corpus;
+pub mod fleet;
+pub mod jobs;
+mod random;
