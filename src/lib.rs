@@ -15,3 +15,8 @@ pub mod time;
 
 pub mod model;
 pub mod source_port;
+
+pub mod prometheus;
+
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
