@@ -19,6 +19,7 @@ pub mod model;
 pub mod source_port;
 
 pub mod index;
+pub mod prometheus;
 pub mod segment;
 
 pub mod archive;

@@ -29,6 +29,8 @@ pub const FETCH_BYTES_MAX: usize = 64 << 20;
 pub const SMALL_ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Series of one job: 256 cores x 8 modes, 500 devices with 2 series each, and the rest.
 pub const SERIES_MAX: usize = 5_000;
+/// Labels of one series: Kubernetes targets carry up to about 30.
+pub const LABELS_MAX: usize = 128;
 /// Reads in flight per Prometheus (its default gate is 10 for all clients).
 pub const FETCHES_PER_REGION: usize = 2;
 /// Jobs fetched and assembled at once.

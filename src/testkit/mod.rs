@@ -4,6 +4,8 @@
 
 pub mod clock;
 pub mod corpus;
+pub mod fake_prometheus;
 pub mod fleet;
 pub mod jobs;
 mod random;
+pub mod scripted;
