@@ -45,18 +45,29 @@ impl Server {
         clock: SharedClock,
     ) -> Result<Self> {
         let taken = |error| {
-            let message = format!("cannot listen on {}; choose another with --listen", config.listen);
-            Error::new(ErrorKind::Unavailable, "listen", message).with_source::<std::io::Error>(error)
+            let message = format!(
+                "cannot listen on {}; choose another with --listen",
+                config.listen
+            );
+            Error::new(ErrorKind::Unavailable, "listen", message)
+                .with_source::<std::io::Error>(error)
         };
         let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
-        let (root, settings, archive_clock) = (config.data_dir.clone(), config.archive, Arc::clone(&clock));
+        let (root, settings, archive_clock) =
+            (config.data_dir.clone(), config.archive, Arc::clone(&clock));
         let open = move || Archive::open(&root, settings, archive_clock);
         let archive = Arc::new(BlockingPool::new(1).run(open).await?);
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond loopback without identities: whoever reaches it may read and write");
         }
-        Ok(Self { listener, address, archive, source, clock })
+        Ok(Self {
+            listener,
+            address,
+            archive,
+            source,
+            clock,
+        })
     }
 
     /// Where it listens.
@@ -101,9 +112,13 @@ impl Server {
         });
         let supervisor = Supervisor::default();
         let (listener, archive) = (self.listener, self.archive);
-        supervisor.spawn(Phase::Intake, "http", |token| listen(listener, services, token));
+        supervisor.spawn(Phase::Intake, "http", |token| {
+            listen(listener, services, token)
+        });
         supervisor.spawn(Phase::Pipeline, "pipeline", |token| pipeline.run(token));
-        supervisor.spawn(Phase::Maintenance, "sealer", |token| seal(archive, metrics, token));
+        supervisor.spawn(Phase::Maintenance, "sealer", |token| {
+            seal(archive, metrics, token)
+        });
         tracing::info!(address = %self.address, "serving");
         supervisor.run(stop).await
     }
@@ -119,7 +134,11 @@ async fn listen(listener: TcpListener, services: Services, token: CancellationTo
 }
 
 /// Seals what is due. Jobs that cannot be sealed now stay staged and readable.
-async fn seal(archive: Arc<Archive>, metrics: Arc<Metrics>, token: CancellationToken) -> Result<()> {
+async fn seal(
+    archive: Arc<Archive>,
+    metrics: Arc<Metrics>,
+    token: CancellationToken,
+) -> Result<()> {
     let pool = BlockingPool::new(1);
     loop {
         tokio::select! {
@@ -129,7 +148,9 @@ async fn seal(archive: Arc<Archive>, metrics: Arc<Metrics>, token: CancellationT
         let archive = Arc::clone(&archive);
         match pool.run(move || archive.seal_due()).await {
             Ok(sealed) => {
-                metrics.segments_sealed.inc_by(crate::num::len_u64(sealed.len()));
+                metrics
+                    .segments_sealed
+                    .inc_by(crate::num::len_u64(sealed.len()));
             }
             Err(error) => tracing::error!(error = error.chain(), "staged jobs could not be sealed"),
         }

@@ -46,7 +46,11 @@ pub struct Supervisor {
 impl Default for Supervisor {
     fn default() -> Self {
         let (failed, failures) = mpsc::channel(16);
-        Self { phases: Default::default(), failed, failures }
+        Self {
+            phases: Default::default(),
+            failed,
+            failures,
+        }
     }
 }
 
@@ -58,7 +62,12 @@ impl Supervisor {
         F: FnOnce(CancellationToken) -> R,
         R: Future<Output = Result<()>> + Send + 'static,
     {
-        let Some(tasks) = self.phases.iter().zip(PHASES).find(|(_, known)| *known == phase) else {
+        let Some(tasks) = self
+            .phases
+            .iter()
+            .zip(PHASES)
+            .find(|(_, known)| *known == phase)
+        else {
             return;
         };
         let token = tasks.0.token.clone();
@@ -93,8 +102,15 @@ impl Supervisor {
         for (tasks, phase) in self.phases.iter().zip(PHASES) {
             tasks.token.cancel();
             tasks.tracker.close();
-            if tokio::time::timeout(limits::STOP_GRACE, tasks.tracker.wait()).await.is_err() {
-                tracing::warn!(?phase, pending = tasks.tracker.len(), "tasks did not end in time");
+            if tokio::time::timeout(limits::STOP_GRACE, tasks.tracker.wait())
+                .await
+                .is_err()
+            {
+                tracing::warn!(
+                    ?phase,
+                    pending = tasks.tracker.len(),
+                    "tasks did not end in time"
+                );
             }
         }
         match problem {
@@ -114,7 +130,9 @@ impl BlockingPool {
     /// A pool in which at most `threads` calls run at once.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads)) }
+        Self {
+            permits: Arc::new(Semaphore::new(threads)),
+        }
     }
 
     /// Runs `work` on a blocking thread.
@@ -126,14 +144,19 @@ impl BlockingPool {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
-        })?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| {
+                Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
+            })?;
         let outcome = tokio::task::spawn_blocking(move || {
             let _held_until_done = permit;
             work()
         });
-        outcome.await.map_err(|error| Error::internal("blocking work panicked").with_source(error))?
+        outcome
+            .await
+            .map_err(|error| Error::internal("blocking work panicked").with_source(error))?
     }
 }
 

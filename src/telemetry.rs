@@ -13,7 +13,9 @@ use tracing_subscriber::EnvFilter;
 /// Sets up logging: text on a terminal, JSON elsewhere; `filter` as `RUST_LOG` spells it.
 pub fn init_logs(filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // Only the first caller in a process sets it up; tests may call it again.
     let _set_before = if std::io::stderr().is_terminal() {
         builder.with_target(false).try_init()
@@ -62,14 +64,26 @@ impl Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("job_events", "Job events accepted", metrics.events.clone());
-        registry.register("archive_attempts", "Attempts to archive a job", metrics.attempts.clone());
+        registry.register(
+            "archive_attempts",
+            "Attempts to archive a job",
+            metrics.attempts.clone(),
+        );
         registry.register(
             "fetch_duration_seconds",
             "Time a region took to answer",
             metrics.fetch_seconds.clone(),
         );
-        registry.register("pending_jobs", "Jobs waiting to be archived", metrics.pending_jobs.clone());
-        registry.register("segments_sealed", "Segments sealed", metrics.segments_sealed.clone());
+        registry.register(
+            "pending_jobs",
+            "Jobs waiting to be archived",
+            metrics.pending_jobs.clone(),
+        );
+        registry.register(
+            "segments_sealed",
+            "Segments sealed",
+            metrics.segments_sealed.clone(),
+        );
         registry.register(
             "invariant_violations",
             "Violations of the archive's invariants",
@@ -95,11 +109,19 @@ impl Metrics {
 
     /// Counts one attempt to archive a job.
     pub fn attempt(&self, outcome: &str) {
-        self.attempts.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+        self.attempts
+            .get_or_create(&Outcome {
+                outcome: outcome.to_owned(),
+            })
+            .inc();
     }
 
     /// Counts one job event.
     pub fn event(&self, outcome: &str) {
-        self.events.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+        self.events
+            .get_or_create(&Outcome {
+                outcome: outcome.to_owned(),
+            })
+            .inc();
     }
 }

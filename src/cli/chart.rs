@@ -32,12 +32,16 @@ impl Axis {
         let length = i128::from(self.to_ms - self.from_ms);
         let columns = i128::from(num::len_u64(self.columns.max(1)));
         let offset = num::div_round(length * i128::from(num::len_u64(column)), columns);
-        self.from_ms.saturating_add(num::narrow(offset).unwrap_or(0))
+        self.from_ms
+            .saturating_add(num::narrow(offset).unwrap_or(0))
     }
 
     /// Column of an instant.
     fn column(&self, ms: i64) -> usize {
-        (0..self.columns).rev().find(|column| self.edge(*column) <= ms).unwrap_or(0)
+        (0..self.columns)
+            .rev()
+            .find(|column| self.edge(*column) <= ms)
+            .unwrap_or(0)
     }
 
     /// The largest value that touches each column, so that spikes survive; `None` without samples.
@@ -82,7 +86,11 @@ impl Axis {
 /// A chart of `height` lines, scaled to `top`.
 pub(super) fn draw(bins: &[Option<f64>], top: f64, height: usize) -> Vec<String> {
     let eighths_of = |value: f64| {
-        let share = if top > 0.0 { (value / top).clamp(0.0, 1.0) } else { 0.0 };
+        let share = if top > 0.0 {
+            (value / top).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         let all = num::to_f64(num::len_i64(height * 8));
         let eighths = num::round_to_i64(share * all).unwrap_or(0);
         // Something is not nothing.
@@ -120,7 +128,13 @@ fn scaled(value: f64, step: f64, units: &[&str]) -> String {
         value /= step;
         unit = next;
     }
-    let digits = if value.abs() >= 100.0 || unit == "B" { 0 } else if value.abs() >= 10.0 { 1 } else { 2 };
+    let digits = if value.abs() >= 100.0 || unit == "B" {
+        0
+    } else if value.abs() >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$} {unit}")
 }
 
@@ -130,7 +144,12 @@ pub(super) fn duration(ms: i64) -> String {
     match seconds {
         0..60 => format!("{}.{} s", seconds, ms % 1_000 / 100),
         60..3_600 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        _ => format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60),
+        _ => format!(
+            "{}:{:02}:{:02}",
+            seconds / 3_600,
+            seconds / 60 % 60,
+            seconds % 60
+        ),
     }
 }
 
@@ -140,10 +159,22 @@ mod tests {
 
     #[test]
     fn spikes_survive_and_gaps_are_dots() {
-        let axis = Axis { from_ms: 0, to_ms: 1_000, columns: 10 };
+        let axis = Axis {
+            from_ms: 0,
+            to_ms: 1_000,
+            columns: 10,
+        };
         let points = [
-            Point { from_ms: 0, to_ms: 99, value: 1.0 },
-            Point { from_ms: 500, to_ms: 510, value: 8.0 },
+            Point {
+                from_ms: 0,
+                to_ms: 99,
+                value: 1.0,
+            },
+            Point {
+                from_ms: 500,
+                to_ms: 510,
+                value: 8.0,
+            },
         ];
         let bins = axis.bin(&points);
         assert_eq!(bins[5], Some(8.0));
@@ -155,7 +186,11 @@ mod tests {
 
     #[test]
     fn marks_span_their_sections() {
-        let axis = Axis { from_ms: 0, to_ms: 1_000, columns: 20 };
+        let axis = Axis {
+            from_ms: 0,
+            to_ms: 1_000,
+            columns: 20,
+        };
         let line = axis.marks(&[("build".to_owned(), 0, 500), ("x".to_owned(), 500, 550)]);
         assert_eq!(line.chars().count(), 20);
         assert!(line.starts_with("\u{251c}build"), "{line}");

@@ -20,9 +20,15 @@ impl Client {
     /// A client of the service at `base`.
     pub(super) fn new(base: &str) -> Result<Self> {
         crate::prometheus::install_tls();
-        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .build();
         let http = http.map_err(|error| Error::internal("HTTP client").with_source(error))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+        Ok(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            http,
+        })
     }
 
     /// Path of a job below `/api/v1`, or of its page; every part percent-encoded.
@@ -49,7 +55,10 @@ impl Client {
             None => request,
         };
         let response = request.send().await.map_err(|error| {
-            let message = format!("no answer from {}; is the service running there? (--server URL)", self.base);
+            let message = format!(
+                "no answer from {}; is the service running there? (--server URL)",
+                self.base
+            );
             Error::new(ErrorKind::Upstream, "service_unreachable", message).with_source(error)
         })?;
         if response.status().is_success() {
@@ -62,8 +71,15 @@ impl Client {
         };
         let status = response.status();
         let problem: Value = response.json().await.unwrap_or_default();
-        let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("no explanation");
-        Err(Error::new(kind, "service_refused", format!("{status}: {detail}")))
+        let detail = problem
+            .get("detail")
+            .and_then(Value::as_str)
+            .unwrap_or("no explanation");
+        Err(Error::new(
+            kind,
+            "service_refused",
+            format!("{status}: {detail}"),
+        ))
     }
 }
 
@@ -71,7 +87,9 @@ impl Client {
 fn encode(part: &str) -> String {
     part.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

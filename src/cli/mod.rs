@@ -84,7 +84,9 @@ fn run(command: Command) -> Result<()> {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime =
         runtime.map_err(|error| Error::internal("the runtime cannot start").with_source(error))?;
     Ok(runtime.block_on(future))

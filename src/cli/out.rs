@@ -1,5 +1,9 @@
 //! Standard output and standard error of the commands.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the owner of the terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the owner of the terminal"
+)]
 
 use std::io::IsTerminal as _;
 
@@ -26,11 +30,15 @@ pub(super) fn error(text: &str) {
 /// Columns of the terminal; 100 if there is none, at most 160.
 pub(super) fn width() -> usize {
     let size = terminal_size::terminal_size();
-    size.map_or(100, |(width, _)| usize::from(width.0)).clamp(40, 160)
+    size.map_or(100, |(width, _)| usize::from(width.0))
+        .clamp(40, 160)
 }
 
 /// Whether to use colour.
-#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where the environment is read"
+)]
 pub(super) fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

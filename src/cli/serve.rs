@@ -39,19 +39,26 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let source = PrometheusSource::new(Box::new(config::read_secret), Timeouts::default())?;
     let stop = stop_signal()?;
     let server = Server::bind(&config, Arc::new(source), SystemClock::shared()).await?;
-    super::out::note(&format!("tachograph: listening on http://{}", server.address()));
+    super::out::note(&format!(
+        "tachograph: listening on http://{}",
+        server.address()
+    ));
     server.run(stop).await
 }
 
 /// `RUST_LOG` wins over the file.
-#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where the environment is read"
+)]
 fn log_filter(config: &Config) -> String {
     std::env::var("RUST_LOG").unwrap_or_else(|_| config.log.clone())
 }
 
 /// Ready at SIGTERM or Ctrl-C.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
-    let failed = |error| Error::internal("signals cannot be received").with_source::<std::io::Error>(error);
+    let failed =
+        |error| Error::internal("signals cannot be received").with_source::<std::io::Error>(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     Ok(async move {
         tokio::select! {

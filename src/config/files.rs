@@ -1,5 +1,8 @@
 //! Reading configuration and secrets from files.
-#![expect(clippy::disallowed_methods, reason = "the owner of configuration and secret files")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the owner of configuration and secret files"
+)]
 
 use super::Config;
 use crate::error::{Error, Result};
@@ -14,10 +17,17 @@ const SECRET_BYTES_MAX: usize = 16 << 10;
 /// `Invalid` if it cannot be read or holds anything wrong; every problem is named.
 pub fn read_config(path: &Path) -> Result<Config> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Error::invalid("config_unreadable", format!("{} cannot be read", path.display())).with_source(error)
+        Error::invalid(
+            "config_unreadable",
+            format!("{} cannot be read", path.display()),
+        )
+        .with_source(error)
     })?;
     Config::parse(&text).map_err(|error| {
-        Error::invalid("invalid_config", format!("{}:\n{}", path.display(), error.message()))
+        Error::invalid(
+            "invalid_config",
+            format!("{}:\n{}", path.display(), error.message()),
+        )
     })
 }
 
@@ -28,7 +38,10 @@ pub fn read_config(path: &Path) -> Result<Config> {
 pub fn read_secret(path: &Path) -> std::io::Result<String> {
     let text = std::fs::read_to_string(path)?;
     if text.len() > SECRET_BYTES_MAX {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "too long for a secret"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "too long for a secret",
+        ));
     }
     Ok(text)
 }

@@ -53,13 +53,41 @@ struct Key {
 }
 
 const KEYS: &[Key] = &[
-    Key { name: "listen", default: "\"127.0.0.1:8750\"", text: "Address and port. There are no identities yet: whoever reaches it may read and write." },
-    Key { name: "data_dir", default: "\"tachograph-data\"", text: "Folder of the archive. One process at a time." },
-    Key { name: "log", default: "\"info\"", text: "Log filter: error, warn, info, debug, or per module." },
-    Key { name: "archiver", default: "0", text: "Number of this archiver, 0 to 32767, if several share an analytics table. Never change it later." },
-    Key { name: "archive.value_encoding", default: "\"native\"", text: "native: smallest files. compatible: 17 % larger, readable by engines such as DuckDB before 2.0." },
-    Key { name: "archive.seal_jobs", default: "1024", text: "Jobs that make a good segment." },
-    Key { name: "archive.seal_after_seconds", default: "900", text: "Age at which fewer jobs are sealed; a quarter as many wait four times as long." },
+    Key {
+        name: "listen",
+        default: "\"127.0.0.1:8750\"",
+        text: "Address and port. There are no identities yet: whoever reaches it may read and write.",
+    },
+    Key {
+        name: "data_dir",
+        default: "\"tachograph-data\"",
+        text: "Folder of the archive. One process at a time.",
+    },
+    Key {
+        name: "log",
+        default: "\"info\"",
+        text: "Log filter: error, warn, info, debug, or per module.",
+    },
+    Key {
+        name: "archiver",
+        default: "0",
+        text: "Number of this archiver, 0 to 32767, if several share an analytics table. Never change it later.",
+    },
+    Key {
+        name: "archive.value_encoding",
+        default: "\"native\"",
+        text: "native: smallest files. compatible: 17 % larger, readable by engines such as DuckDB before 2.0.",
+    },
+    Key {
+        name: "archive.seal_jobs",
+        default: "1024",
+        text: "Jobs that make a good segment.",
+    },
+    Key {
+        name: "archive.seal_after_seconds",
+        default: "900",
+        text: "Age at which fewer jobs are sealed; a quarter as many wait four times as long.",
+    },
 ];
 
 /// Reads values out of a table and remembers what was wrong.
@@ -115,7 +143,12 @@ impl Reader {
 fn nearest(path: &str) -> Option<&'static str> {
     let common = |a: &str, b: &str| {
         let front = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-        let back = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+        let back = a
+            .bytes()
+            .rev()
+            .zip(b.bytes().rev())
+            .take_while(|(a, b)| a == b)
+            .count();
         front + back
     };
     let best = KEYS.iter().max_by_key(|key| common(key.name, path))?;
@@ -129,17 +162,35 @@ impl Config {
     /// `Invalid` (`invalid_config`) names every unknown key and every wrong value at once.
     pub fn parse(text: &str) -> Result<Self> {
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-            Error::invalid("invalid_config", format!("the configuration is not TOML: {}", error.message()))
+            Error::invalid(
+                "invalid_config",
+                format!("the configuration is not TOML: {}", error.message()),
+            )
         })?;
         let mut config = Self::default();
         let mut reader = Reader::default();
         let address = |text: &String| text.parse::<SocketAddr>().is_ok();
-        let listen = reader.checked(&mut table, "listen", "must be an address and port, like 127.0.0.1:8750", address);
+        let listen = reader.checked(
+            &mut table,
+            "listen",
+            "must be an address and port, like 127.0.0.1:8750",
+            address,
+        );
         config.listen = listen.unwrap_or(config.listen);
-        let data_dir = reader.checked(&mut table, "data_dir", "must not be empty", |dir: &PathBuf| !dir.as_os_str().is_empty());
+        let data_dir = reader.checked(
+            &mut table,
+            "data_dir",
+            "must not be empty",
+            |dir: &PathBuf| !dir.as_os_str().is_empty(),
+        );
         config.data_dir = data_dir.unwrap_or(config.data_dir);
         config.log = reader.take(&mut table, "log").unwrap_or(config.log);
-        let archiver = reader.checked(&mut table, "archiver", "must be 0 to 32767", |number: &u16| Archiver::new(*number).is_ok());
+        let archiver = reader.checked(
+            &mut table,
+            "archiver",
+            "must be 0 to 32767",
+            |number: &u16| Archiver::new(*number).is_ok(),
+        );
         config.archive.archiver = archiver.map(Archiver::new).transpose()?;
         if let Some(mut archive) = reader.take::<Table>(&mut table, "archive") {
             read_archive(&mut reader, &mut archive, &mut config.archive);
@@ -156,8 +207,18 @@ impl Config {
 fn read_archive(reader: &mut Reader, table: &mut Table, settings: &mut Settings) {
     let encoding = reader.take::<ValueEncoding>(table, "archive.value_encoding");
     settings.encoding = encoding.unwrap_or(settings.encoding);
-    let jobs = reader.checked(table, "archive.seal_jobs", "must be 1 to 16384", |jobs: &usize| (1..=16_384).contains(jobs));
-    let age = reader.checked(table, "archive.seal_after_seconds", "must be 1 to 86400", |seconds: &i64| (1..=86_400).contains(seconds));
+    let jobs = reader.checked(
+        table,
+        "archive.seal_jobs",
+        "must be 1 to 16384",
+        |jobs: &usize| (1..=16_384).contains(jobs),
+    );
+    let age = reader.checked(
+        table,
+        "archive.seal_after_seconds",
+        "must be 1 to 86400",
+        |seconds: &i64| (1..=86_400).contains(seconds),
+    );
     let seal: &mut SealPolicy = &mut settings.seal;
     if let Some(jobs) = jobs {
         seal.jobs = jobs;
@@ -173,7 +234,9 @@ fn read_archive(reader: &mut Reader, table: &mut Table, settings: &mut Settings)
 /// The documented example: every key with its default. `schemas/config.toml` is this text.
 #[must_use]
 pub fn example() -> String {
-    let mut text = String::from("# Configuration of `tachograph serve --config FILE`. Every key may be left out.\n");
+    let mut text = String::from(
+        "# Configuration of `tachograph serve --config FILE`. Every key may be left out.\n",
+    );
     let mut section = "";
     for key in KEYS {
         let (prefix, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
@@ -204,8 +267,18 @@ mod tests {
     fn every_problem_is_named_at_once() {
         let text = "lisen = 1\nlisten = \"nowhere\"\narchiver = 70000\n[archive]\nseal_job = 5\nvalue_encoding = \"zip\"\n[web]\nx = 1\n";
         let error = Config::parse(text).unwrap_err();
-        for part in ["lisen: unknown key; did you mean listen?", "listen: must be", "archiver:", "archive.seal_job: unknown key; did you mean archive.seal_jobs?", "archive.value_encoding:", "web: unknown key"] {
-            assert!(error.message().contains(part), "{part} is missing in:\n{error}");
+        for part in [
+            "lisen: unknown key; did you mean listen?",
+            "listen: must be",
+            "archiver:",
+            "archive.seal_job: unknown key; did you mean archive.seal_jobs?",
+            "archive.value_encoding:",
+            "web: unknown key",
+        ] {
+            assert!(
+                error.message().contains(part),
+                "{part} is missing in:\n{error}"
+            );
         }
     }
 }

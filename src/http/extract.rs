@@ -20,16 +20,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-            if too_large {
-                return StatusCode::PAYLOAD_TOO_LARGE.into_response();
-            }
-            let error = Error::invalid("unreadable_body", "the body could not be read to its end");
-            ApiError::from(error).into_response()
-        })?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                let too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
+                if too_large {
+                    return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+                }
+                let error =
+                    Error::invalid("unreadable_body", "the body could not be read to its end");
+                ApiError::from(error).into_response()
+            })?;
         serde_json::from_slice(&body).map(Json).map_err(|error| {
-            ApiError::from(Error::invalid("invalid_json", format!("the body is not valid: {error}"))).into_response()
+            ApiError::from(Error::invalid(
+                "invalid_json",
+                format!("the body is not valid: {error}"),
+            ))
+            .into_response()
         })
     }
 }
@@ -44,7 +51,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(value)| Self(value)).map_err(|rejection| {
-            Error::invalid("invalid_query", format!("the query string is not valid: {}", rejection.body_text())).into()
+            Error::invalid(
+                "invalid_query",
+                format!("the query string is not valid: {}", rejection.body_text()),
+            )
+            .into()
         })
     }
 }

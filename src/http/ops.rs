@@ -18,7 +18,12 @@ pub(super) async fn readyz(State(services): State<Services>) -> Response {
         "ready\n".into_response()
     } else {
         let body = "not ready: a write to the index failed; look at the disk, then restart\n";
-        (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], body).into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+            body,
+        )
+            .into_response()
     }
 }
 
@@ -26,7 +31,10 @@ pub(super) async fn readyz(State(services): State<Services>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "OpenMetrics text")))]
 pub(super) async fn metrics(State(services): State<Services>) -> Response {
     if let Ok(pending) = services.archive.pending_count() {
-        services.metrics.pending_jobs.set(i64::try_from(pending).unwrap_or(i64::MAX));
+        services
+            .metrics
+            .pending_jobs
+            .set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], services.metrics.encode()).into_response()

@@ -68,19 +68,39 @@ impl IntoResponse for ApiError {
 /// Writes the body of every error: ours, and those that the framework makes (no such route, body too
 /// large, too slow).
 pub(super) async fn explain(request: Request, next: Next) -> Response {
-    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("none").to_owned();
+    let id = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or("none")
+        .to_owned();
     let target = request.uri().path().to_owned();
     let response = next.run(request).await;
     let status = response.status();
     if let Some(error) = response.extensions().get::<Arc<Error>>() {
         if status.is_server_error() {
-            tracing::error!(request.id = id, target, code = error.code(), error = error.chain(), "request failed");
+            tracing::error!(
+                request.id = id,
+                target,
+                code = error.code(),
+                error = error.chain(),
+                "request failed"
+            );
         }
         let retryable = error.kind().is_retryable();
-        return problem(status, error.code(), error.message().to_owned(), id, retryable);
+        return problem(
+            status,
+            error.code(),
+            error.message().to_owned(),
+            id,
+            retryable,
+        );
     }
     let plain = !response.headers().contains_key(header::CONTENT_TYPE)
-        || response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+        || response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     match framework_error(status).filter(|_| plain) {
         Some((code, detail)) => problem(status, code, detail, id, false),
         None => response,
@@ -90,22 +110,43 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
 /// Code and text of errors that the framework makes.
 fn framework_error(status: StatusCode) -> Option<(&'static str, String)> {
     let (code, detail) = match status {
-        StatusCode::NOT_FOUND => ("route_not_found", "there is nothing at this address; see /openapi.json".to_owned()),
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this address does not take this method; see /openapi.json".to_owned()),
+        StatusCode::NOT_FOUND => (
+            "route_not_found",
+            "there is nothing at this address; see /openapi.json".to_owned(),
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "method_not_allowed",
+            "this address does not take this method; see /openapi.json".to_owned(),
+        ),
         StatusCode::PAYLOAD_TOO_LARGE => (
             "body_too_large",
-            format!("a body may have at most {} bytes", crate::limits::BODY_BYTES_MAX),
+            format!(
+                "a body may have at most {} bytes",
+                crate::limits::BODY_BYTES_MAX
+            ),
         ),
         StatusCode::REQUEST_TIMEOUT => ("request_timeout", "the request took too long".to_owned()),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "send JSON with content-type application/json".to_owned()),
-        StatusCode::INTERNAL_SERVER_ERROR => ("internal", "a bug; the service's log has more under the request id".to_owned()),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            "unsupported_media_type",
+            "send JSON with content-type application/json".to_owned(),
+        ),
+        StatusCode::INTERNAL_SERVER_ERROR => (
+            "internal",
+            "a bug; the service's log has more under the request id".to_owned(),
+        ),
         StatusCode::BAD_REQUEST => ("bad_request", "the request is not readable".to_owned()),
         _ => return None,
     };
     Some((code, detail))
 }
 
-fn problem(status: StatusCode, code: &str, detail: String, request_id: String, retryable: bool) -> Response {
+fn problem(
+    status: StatusCode,
+    code: &str,
+    detail: String,
+    request_id: String,
+    retryable: bool,
+) -> Response {
     let body = Problem {
         r#type: format!("{TYPE_PREFIX}{code}"),
         title: status.canonical_reason().unwrap_or("Error").to_owned(),
@@ -119,7 +160,10 @@ fn problem(status: StatusCode, code: &str, detail: String, request_id: String, r
     let mut response = Response::new(Body::from(json));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if retryable {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));

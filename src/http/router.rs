@@ -82,7 +82,10 @@ pub fn router(services: Services) -> Router {
         .layer(PropagateRequestIdLayer::new(id))
         .layer(middleware::from_fn(problem::explain))
         .layer(CatchPanicLayer::new())
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits::REQUEST_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            limits::REQUEST_TIMEOUT,
+        ))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX));
     router
         .route("/openapi.json", axum::routing::get(async || Json(document)))

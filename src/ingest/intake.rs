@@ -31,7 +31,13 @@ impl Intake {
         metrics: Arc<Metrics>,
         wake: Arc<Notify>,
     ) -> Self {
-        Self { archive, pool, clock, metrics, wake }
+        Self {
+            archive,
+            pool,
+            clock,
+            metrics,
+            wake,
+        }
     }
 
     /// Accepts a job event. It is durable when this returns.
@@ -40,7 +46,11 @@ impl Intake {
     /// As [`Archive::accept`].
     pub async fn accept(&self, event: JobEvent) -> Result<Accepted> {
         let accepted = self.archive.accept(event).await?;
-        self.metrics.event(if accepted.changed { "changed" } else { "repeated" });
+        self.metrics.event(if accepted.changed {
+            "changed"
+        } else {
+            "repeated"
+        });
         if accepted.due.is_some() {
             self.wake.notify_one();
         }
@@ -87,7 +97,10 @@ impl Intake {
         known.then_some(()).ok_or_else(|| {
             Error::not_found(
                 "runner_not_found",
-                format!("there is no runner {} of source {}", name.runner_id, name.source),
+                format!(
+                    "there is no runner {} of source {}",
+                    name.runner_id, name.source
+                ),
             )
         })
     }

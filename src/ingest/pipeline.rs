@@ -59,7 +59,10 @@ impl Pipeline {
     /// A pipeline of these parts.
     #[must_use]
     pub fn new(parts: PipelineParts) -> Self {
-        Self { parts, retention: Mutex::new(HashMap::new()) }
+        Self {
+            parts,
+            retention: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Works until cancelled. Jobs in flight are finished.
@@ -118,11 +121,15 @@ impl Pipeline {
         let fetch = match plan::fetch(record.merged.facts(), registered) {
             Ok(fetch) => fetch,
             Err(Reason::WaitingForStart) => {
-                return self.give_up(record, Placement::default(), Reason::WaitingForStart).await;
+                return self
+                    .give_up(record, Placement::default(), Reason::WaitingForStart)
+                    .await;
             }
             Err(reason) => {
                 let deadline = settle::deadline(listed_start(&record), None);
-                return self.ask_again(record, Placement::default(), reason, None, deadline).await;
+                return self
+                    .ask_again(record, Placement::default(), reason, None, deadline)
+                    .await;
             }
         };
         let placement = placement(&fetch);
@@ -135,7 +142,8 @@ impl Pipeline {
             Err(error) => {
                 let deadline = self.deadline(&fetch).await;
                 let reason = plan::read_failure(error.kind);
-                self.ask_again(record, placement, reason, Some(error.message), deadline).await
+                self.ask_again(record, placement, reason, Some(error.message), deadline)
+                    .await
             }
         }
     }
@@ -159,32 +167,51 @@ impl Pipeline {
                 configured_interval_ms: interval,
             }))
         };
-        let Assembled { profile, findings, end } = self.parts.pool.run(work).await?;
-        let attempts = record.waiting.as_ref().map_or(0, |waiting| waiting.attempts) + 1;
+        let Assembled {
+            profile,
+            findings,
+            end,
+        } = self.parts.pool.run(work).await?;
+        let attempts = record
+            .waiting
+            .as_ref()
+            .map_or(0, |waiting| waiting.attempts)
+            + 1;
         match plan::decide(&end, window, findings.scrape_interval_ms, attempts) {
             Decision::Archive => self.stage(record, placement, findings, profile).await,
             Decision::AskAgain(reason) => {
                 let deadline = self.deadline(&fetch).await;
                 if self.parts.clock.now() < deadline {
-                    return self.ask_again(record, placement, reason, None, deadline).await;
+                    return self
+                        .ask_again(record, placement, reason, None, deadline)
+                        .await;
                 }
                 if end.any_samples {
                     return self.stage(record, placement, findings, profile).await;
                 }
                 let findings = self.without_samples(&fetch, findings).await;
-                self.stage(record, placement, findings, Profile::default()).await
+                self.stage(record, placement, findings, Profile::default())
+                    .await
             }
         }
     }
 
     /// Why there is nothing: the server forgot it, saw nothing at all, or does not know the machine.
     async fn without_samples(&self, fetch: &Fetch, mut findings: Findings) -> Findings {
-        let retention = self.retention(fetch).await.unwrap_or(settle::DEFAULT_RETENTION_MS);
+        let retention = self
+            .retention(fetch)
+            .await
+            .unwrap_or(settle::DEFAULT_RETENTION_MS);
         let forgotten = fetch.window.from.plus_ms(retention) <= self.parts.clock.now();
         let (name, region) = (&fetch.request.region_name, &fetch.request.region);
         let (verdict, reason) = if forgotten {
             (Verdict::PastRetention, Reason::PastRetention)
-        } else if let Ok(false) = self.parts.source.scraped_anything(name, region, fetch.request.range).await {
+        } else if let Ok(false) = self
+            .parts
+            .source
+            .scraped_anything(name, region, fetch.request.range)
+            .await
+        {
             (Verdict::PrometheusGap, Reason::PrometheusGap)
         } else {
             (Verdict::UnknownMachine, Reason::UnknownMachine)
@@ -204,8 +231,17 @@ impl Pipeline {
         let (job, rows) = (record.job.clone(), profile.rows());
         let verdict = findings.verdict.map(Verdict::as_str);
         let archive = Arc::clone(&self.parts.archive);
-        let staging = Staging { record, placement, findings, profile };
-        let reply = self.parts.pool.run(move || Ok(archive.stage(staging))).await?;
+        let staging = Staging {
+            record,
+            placement,
+            findings,
+            profile,
+        };
+        let reply = self
+            .parts
+            .pool
+            .run(move || Ok(archive.stage(staging)))
+            .await?;
         match reply.await? {
             Staged::Archived => {
                 tracing::info!(%job, rows, verdict, "job archived");
@@ -238,7 +274,10 @@ impl Pipeline {
                     due = waiting.due.to_rfc3339(),
                     "job waits"
                 );
-                self.parts.archive.reschedule(record.keys.job, record.waiting, waiting).await?;
+                self.parts
+                    .archive
+                    .reschedule(record.keys.job, record.waiting, waiting)
+                    .await?;
                 Ok(reason.as_str())
             }
         }
@@ -251,20 +290,31 @@ impl Pipeline {
         reason: Reason,
     ) -> Result<&'static str> {
         let (verdict, reason) = plan::given_up(reason);
-        let findings = Findings { verdict, reason: Some(reason), ..Findings::default() };
-        self.stage(record, placement, findings, Profile::default()).await
+        let findings = Findings {
+            verdict,
+            reason: Some(reason),
+            ..Findings::default()
+        };
+        self.stage(record, placement, findings, Profile::default())
+            .await
     }
 
     async fn registered(&self, record: &JobRecord) -> Result<Registered> {
         let Some(id) = record.merged.facts().runner_id.clone() else {
             return Ok(Registered::default());
         };
-        let name = RunnerRef { source: record.job.source.clone(), runner_id: RunnerId::parse(&id)? };
+        let name = RunnerRef {
+            source: record.job.source.clone(),
+            runner_id: RunnerId::parse(&id)?,
+        };
         let archive = Arc::clone(&self.parts.archive);
         let look_up = move || {
             let runner = archive.runner(&name)?;
             let region = runner.as_ref().map(|runner| archive.region(&runner.region));
-            Ok(Registered { region: region.transpose()?.flatten(), runner })
+            Ok(Registered {
+                region: region.transpose()?.flatten(),
+                runner,
+            })
         };
         self.parts.pool.run(look_up).await
     }
@@ -282,16 +332,24 @@ impl Pipeline {
         let name = &fetch.request.region_name;
         let now = self.parts.clock.now();
         let known = {
-            let cache = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+            let cache = self
+                .retention
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             cache.get(name).copied()
         };
-        if let Some((asked, retention)) = known.filter(|(asked, _)| now.since(*asked) < RETENTION_TTL_MS) {
+        if let Some((asked, retention)) =
+            known.filter(|(asked, _)| now.since(*asked) < RETENTION_TTL_MS)
+        {
             tracing::trace!(region = %name, asked = asked.0, "retention known");
             return retention;
         }
         // A server that does not answer now is asked again at the next attempt.
         let retention = self.parts.source.retention_ms(name, region).await.ok()?;
-        let mut cache = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self
+            .retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         cache.insert(name.clone(), (now, retention));
         retention
     }
@@ -306,6 +364,9 @@ fn placement(fetch: &Fetch) -> Placement {
     Placement {
         region: Some(fetch.runner.region.clone()),
         machine_type: fetch.runner.machine_type.clone(),
-        price_per_hour_micro: fetch.runner.price_per_hour.and_then(|price| num::round_to_i64(price * 1e6)),
+        price_per_hour_micro: fetch
+            .runner
+            .price_per_hour
+            .and_then(|price| num::round_to_i64(price * 1e6)),
     }
 }

@@ -41,7 +41,11 @@ pub(super) fn fetch(facts: &JobFacts, registered: Registered) -> Result<Fetch, R
         range: padded(window, region.scrape_interval_ms()),
         region,
     };
-    Ok(Fetch { request, runner, window })
+    Ok(Fetch {
+        request,
+        runner,
+        window,
+    })
 }
 
 /// The window fetched: two scrape intervals and a second before, two intervals after, so that the
@@ -61,14 +65,25 @@ pub(super) enum Decision {
 }
 
 /// Decides by how the series end; `attempts` counts this one.
-pub(super) fn decide(end: &EndState, window: TimeRange, interval_ms: Option<i64>, attempts: u32) -> Decision {
+pub(super) fn decide(
+    end: &EndState,
+    window: TimeRange,
+    interval_ms: Option<i64>,
+    attempts: u32,
+) -> Decision {
     if !end.any_samples {
         return Decision::AskAgain(Reason::NoSamplesYet);
     }
     let interval = interval_ms.unwrap_or(settle::DEFAULT_SCRAPE_INTERVAL_MS);
-    let reaches = end.last_sample.is_some_and(|last| last >= window.to.plus_ms(-2 * interval));
+    let reaches = end
+        .last_sample
+        .is_some_and(|last| last >= window.to.plus_ms(-2 * interval));
     let done = end.settled || end.target_lost || reaches || settle::end_is_given_up(attempts);
-    if done { Decision::Archive } else { Decision::AskAgain(Reason::SamplesLate) }
+    if done {
+        Decision::Archive
+    } else {
+        Decision::AskAgain(Reason::SamplesLate)
+    }
 }
 
 /// The reason that a failed read leaves behind.
@@ -92,7 +107,9 @@ pub(super) fn next_attempt(
     if now >= deadline {
         return None;
     }
-    let attempts = before.map_or(0, |waiting| waiting.attempts).saturating_add(1);
+    let attempts = before
+        .map_or(0, |waiting| waiting.attempts)
+        .saturating_add(1);
     let delay = match reason {
         Reason::UpstreamUnreachable | Reason::UpstreamRefused | Reason::UpstreamInvalid => {
             settle::upstream_delay_ms(attempts)
@@ -102,7 +119,12 @@ pub(super) fn next_attempt(
     // Up to a tenth later, by the job's number: jobs that failed together do not return together.
     let jitter = delay / 10 * spread.rem_euclid(100) / 100;
     let due = now.plus_ms(delay + jitter).min(deadline.max(now));
-    Some(Waiting { due, attempts, reason, detail })
+    Some(Waiting {
+        due,
+        attempts,
+        reason,
+        detail,
+    })
 }
 
 /// What a job is given up with.
@@ -123,7 +145,10 @@ pub(super) fn given_up(reason: Reason) -> (Option<Verdict>, Reason) {
 mod tests {
     use super::*;
 
-    const WINDOW: TimeRange = TimeRange { from: TimestampMs(0), to: TimestampMs(100_000) };
+    const WINDOW: TimeRange = TimeRange {
+        from: TimestampMs(0),
+        to: TimestampMs(100_000),
+    };
 
     fn end(last: Option<i64>) -> EndState {
         EndState {
@@ -136,23 +161,49 @@ mod tests {
     #[test]
     fn a_missing_end_is_asked_for_four_times() {
         let late = end(Some(50_000));
-        assert_eq!(decide(&late, WINDOW, Some(10_000), 1), Decision::AskAgain(Reason::SamplesLate));
+        assert_eq!(
+            decide(&late, WINDOW, Some(10_000), 1),
+            Decision::AskAgain(Reason::SamplesLate)
+        );
         assert_eq!(decide(&late, WINDOW, Some(10_000), 4), Decision::Archive);
-        assert_eq!(decide(&end(Some(80_000)), WINDOW, Some(10_000), 1), Decision::Archive);
-        let lost = EndState { target_lost: true, ..late };
+        assert_eq!(
+            decide(&end(Some(80_000)), WINDOW, Some(10_000), 1),
+            Decision::Archive
+        );
+        let lost = EndState {
+            target_lost: true,
+            ..late
+        };
         assert_eq!(decide(&lost, WINDOW, Some(10_000), 1), Decision::Archive);
-        assert_eq!(decide(&end(None), WINDOW, None, 9), Decision::AskAgain(Reason::NoSamplesYet));
+        assert_eq!(
+            decide(&end(None), WINDOW, None, 9),
+            Decision::AskAgain(Reason::NoSamplesYet)
+        );
     }
 
     #[test]
     fn attempts_stop_at_the_deadline_and_the_last_one_is_at_it() {
         let ask = |now, deadline| {
-            next_attempt(None, Reason::SamplesLate, None, TimestampMs(now), TimestampMs(deadline), 0)
+            next_attempt(
+                None,
+                Reason::SamplesLate,
+                None,
+                TimestampMs(now),
+                TimestampMs(deadline),
+                0,
+            )
         };
         assert_eq!(ask(0, 1_000_000).unwrap().due, TimestampMs(90_000));
         assert_eq!(ask(0, 50_000).unwrap().due, TimestampMs(50_000));
         assert!(ask(50_000, 50_000).is_none());
-        let spread = next_attempt(None, Reason::SamplesLate, None, TimestampMs(0), TimestampMs(1_000_000), 99);
+        let spread = next_attempt(
+            None,
+            Reason::SamplesLate,
+            None,
+            TimestampMs(0),
+            TimestampMs(1_000_000),
+            99,
+        );
         assert!((90_000..99_000).contains(&spread.unwrap().due.0));
     }
 
@@ -164,17 +215,42 @@ mod tests {
             ..JobFacts::default()
         };
         let missing = |facts: &JobFacts, registered| fetch(facts, registered).err();
-        assert_eq!(missing(&JobFacts::default(), Registered::default()), Some(Reason::WaitingForStart));
-        assert_eq!(missing(&facts, Registered::default()), Some(Reason::WaitingForRunner));
+        assert_eq!(
+            missing(&JobFacts::default(), Registered::default()),
+            Some(Reason::WaitingForStart)
+        );
+        assert_eq!(
+            missing(&facts, Registered::default()),
+            Some(Reason::WaitingForRunner)
+        );
         let runner: Runner = serde_json::from_value(serde_json::json!({ "region": "eu" })).unwrap();
-        let only_runner = Registered { runner: Some(runner.clone()), region: None };
+        let only_runner = Registered {
+            runner: Some(runner.clone()),
+            region: None,
+        };
         assert_eq!(missing(&facts, only_runner), Some(Reason::WaitingForRegion));
-        let region: Region = serde_json::from_value(serde_json::json!({ "url": "http://h" })).unwrap();
-        let both = Registered { runner: Some(runner), region: Some(region) };
-        assert_eq!(missing(&facts, both.clone()), Some(Reason::WaitingForMachine));
-        let known = JobFacts { machine: Some(Machine::parse("m-1").unwrap()), ..facts };
+        let region: Region =
+            serde_json::from_value(serde_json::json!({ "url": "http://h" })).unwrap();
+        let both = Registered {
+            runner: Some(runner),
+            region: Some(region),
+        };
+        assert_eq!(
+            missing(&facts, both.clone()),
+            Some(Reason::WaitingForMachine)
+        );
+        let known = JobFacts {
+            machine: Some(Machine::parse("m-1").unwrap()),
+            ..facts
+        };
         let fetch = fetch(&known, both).unwrap();
-        assert_eq!(fetch.request.machine, ("instance".to_owned(), "m-1:9100".to_owned()));
-        assert_eq!(fetch.request.range, TimeRange::new(TimestampMs(-30_999), TimestampMs(30_002)));
+        assert_eq!(
+            fetch.request.machine,
+            ("instance".to_owned(), "m-1:9100".to_owned())
+        );
+        assert_eq!(
+            fetch.request.range,
+            TimeRange::new(TimestampMs(-30_999), TimestampMs(30_002))
+        );
     }
 }

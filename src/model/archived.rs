@@ -196,9 +196,18 @@ impl Bounds {
                 usage::bounds(profile, column, window, &row.findings.gaps)
             } else if row.findings.sample_count == 0 {
                 let base = row.findings.base.values.get(&column).copied();
-                let cells = profile.column(column).unwrap_or_default().iter().flatten().copied();
+                let cells = profile
+                    .column(column)
+                    .unwrap_or_default()
+                    .iter()
+                    .flatten()
+                    .copied();
                 let values: Vec<i64> = cells.chain(base).collect();
-                values.iter().min().copied().zip(values.iter().max().copied())
+                values
+                    .iter()
+                    .min()
+                    .copied()
+                    .zip(values.iter().max().copied())
             } else {
                 None
             };

@@ -15,8 +15,9 @@ const SCRAPE_TIMEOUT_MS: i64 = 10_000;
 /// Delays between attempts; the last one repeats.
 const RETRY_MS: [i64; 5] = [90_000, 180_000, 600_000, 1_800_000, 3_600_000];
 /// Delays after a server that does not answer: often it only restarts.
-const UPSTREAM_MS: [i64; 7] =
-    [10_000, 30_000, 90_000, 180_000, 600_000, 1_800_000, 3_600_000];
+const UPSTREAM_MS: [i64; 7] = [
+    10_000, 30_000, 90_000, 180_000, 600_000, 1_800_000, 3_600_000,
+];
 /// Attempts after which a profile whose last part is missing is taken as it is.
 const ATTEMPTS_FOR_THE_END: u32 = 4;
 /// No new attempt in the last hour before the server forgets the job.

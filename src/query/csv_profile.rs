@@ -10,7 +10,9 @@ use crate::time::TimestampMs;
 /// # Errors
 /// `Internal` if the writer fails (a bug: it writes to memory).
 pub fn to_csv(view: &ProfileView) -> Result<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
     let mut header = vec!["ts", "ts_ms", "interval_ms"];
     header.extend(view.series.iter().map(|series| series.name));
     writer.write_record(&header).map_err(failed)?;
@@ -26,7 +28,9 @@ pub fn to_csv(view: &ProfileView) -> Result<Vec<u8>> {
         }
         writer.write_record(&record).map_err(failed)?;
     }
-    writer.into_inner().map_err(|error| Error::internal(format!("CSV: {error}")))
+    writer
+        .into_inner()
+        .map_err(|error| Error::internal(format!("CSV: {error}")))
 }
 
 fn failed(error: csv::Error) -> Error {

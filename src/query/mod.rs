@@ -36,7 +36,9 @@ pub struct Query {
 pub(crate) fn job_not_found(job: &JobRef) -> Error {
     Error::not_found(
         "job_not_found",
-        format!("no job {job} was reported; check source and job id, or report it with PUT /api/v1/jobs/{job}"),
+        format!(
+            "no job {job} was reported; check source and job id, or report it with PUT /api/v1/jobs/{job}"
+        ),
     )
 }
 
@@ -54,16 +56,24 @@ impl Query {
     pub async fn job(&self, scope: Scope, job: JobRef) -> Result<JobDetail> {
         let archive = Arc::clone(&self.archive);
         let read = move || {
-            let (view, profile) =
-                archive.profile(&scope, &job)?.ok_or_else(|| job_not_found(&job))?;
-            let bounds = view.row.as_ref().map(|row| Bounds::compute(&row.row, &profile));
+            let (view, profile) = archive
+                .profile(&scope, &job)?
+                .ok_or_else(|| job_not_found(&job))?;
+            let bounds = view
+                .row
+                .as_ref()
+                .map(|row| Bounds::compute(&row.row, &profile));
             let co_tenants = match (&view.facts.machine, view.facts.window()) {
                 (Some(machine), Some(window)) => {
                     archive.co_tenants(&scope, view.keys.job, machine, window)?
                 }
                 _ => Vec::new(),
             };
-            Ok(JobDetail { view, co_tenants, bounds: bounds.unwrap_or_default() })
+            Ok(JobDetail {
+                view,
+                co_tenants,
+                bounds: bounds.unwrap_or_default(),
+            })
         };
         self.pool.run(read).await
     }
@@ -80,7 +90,9 @@ impl Query {
         limit: usize,
     ) -> Result<JobPage> {
         let archive = Arc::clone(&self.archive);
-        self.pool.run(move || archive.list(&scope, &filter, cursor.as_deref(), limit)).await
+        self.pool
+            .run(move || archive.list(&scope, &filter, cursor.as_deref(), limit))
+            .await
     }
 
     /// A job's profile, or the part of it that was asked for.
@@ -95,8 +107,9 @@ impl Query {
     ) -> Result<ProfileView> {
         let archive = Arc::clone(&self.archive);
         let read = move || {
-            let (view, profile) =
-                archive.profile(&scope, &job)?.ok_or_else(|| job_not_found(&job))?;
+            let (view, profile) = archive
+                .profile(&scope, &job)?
+                .ok_or_else(|| job_not_found(&job))?;
             profile::view(&view, &profile, &request)
         };
         self.pool.run(read).await
@@ -135,7 +148,10 @@ impl Query {
             archive.runner(&name)?.ok_or_else(|| {
                 Error::not_found(
                     "runner_not_found",
-                    format!("there is no runner {} of source {}", name.runner_id, name.source),
+                    format!(
+                        "there is no runner {} of source {}",
+                        name.runner_id, name.source
+                    ),
                 )
             })
         };

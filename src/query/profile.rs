@@ -52,14 +52,21 @@ pub struct ProfileView {
 }
 
 /// Cuts a profile to what is asked for.
-pub(super) fn view(job: &JobView, profile: &Profile, request: &ProfileRequest) -> Result<ProfileView> {
+pub(super) fn view(
+    job: &JobView,
+    profile: &Profile,
+    request: &ProfileRequest,
+) -> Result<ProfileView> {
     let range = range(job, request)?;
     let whole = request.from.is_none() && request.to.is_none() && request.section.is_none();
     let part = match range {
         Some(range) if !whole => profile.slice(range),
         _ => profile.clone(),
     };
-    let gaps = job.row.as_ref().map_or(&[][..], |row| &row.row.findings.gaps);
+    let gaps = job
+        .row
+        .as_ref()
+        .map_or(&[][..], |row| &row.row.findings.gaps);
     let machine_gaps = gaps.iter().filter(|gap| gap.column.is_none());
     Ok(ProfileView {
         job: job.job.clone(),
@@ -81,8 +88,13 @@ fn range(job: &JobView, request: &ProfileRequest) -> Result<Option<TimeRange>> {
         None => job.facts.window(),
         Some(wanted) => Some(section(job, wanted)?),
     };
-    let Some(window) = window else { return Ok(None) };
-    let range = TimeRange::new(request.from.unwrap_or(window.from), request.to.unwrap_or(window.to));
+    let Some(window) = window else {
+        return Ok(None);
+    };
+    let range = TimeRange::new(
+        request.from.unwrap_or(window.from),
+        request.to.unwrap_or(window.to),
+    );
     if range.to < range.from {
         return Err(Error::invalid("invalid_range", "`to` is before `from`"));
     }
@@ -96,28 +108,50 @@ fn section(job: &JobView, wanted: &str) -> Result<TimeRange> {
     let by_ordinal = || {
         let (name, ordinal) = wanted.rsplit_once('#')?;
         let position = ordinal.parse::<usize>().ok()?.checked_sub(1)?;
-        sections.iter().filter(|section| section.name == name).nth(position)
+        sections
+            .iter()
+            .filter(|section| section.name == name)
+            .nth(position)
     };
-    exact.or_else(by_ordinal).map(|section| section.range).ok_or_else(|| {
-        let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).take(20).collect();
-        Error::invalid(
-            "unknown_section",
-            format!("the job has no section {wanted:?}; it has: {}", names.join(", ")),
-        )
-    })
+    exact
+        .or_else(by_ordinal)
+        .map(|section| section.range)
+        .ok_or_else(|| {
+            let names: Vec<&str> = sections
+                .iter()
+                .map(|section| section.name.as_str())
+                .take(20)
+                .collect();
+            Error::invalid(
+                "unknown_section",
+                format!(
+                    "the job has no section {wanted:?}; it has: {}",
+                    names.join(", ")
+                ),
+            )
+        })
 }
 
 fn series(profile: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
-    let wanted = |name: &str| request.metrics.is_empty() || request.metrics.iter().any(|metric| metric == name);
+    let wanted = |name: &str| {
+        request.metrics.is_empty() || request.metrics.iter().any(|metric| metric == name)
+    };
     let known: Vec<&str> = if request.raw {
         Column::ALL.iter().map(|column| column.name()).collect()
     } else {
         GRAPH_METRICS.iter().map(|metric| metric.name).collect()
     };
-    if let Some(unknown) = request.metrics.iter().find(|metric| !known.contains(&metric.as_str())) {
+    if let Some(unknown) = request
+        .metrics
+        .iter()
+        .find(|metric| !known.contains(&metric.as_str()))
+    {
         return Err(Error::invalid(
             "unknown_metric",
-            format!("there is no metric {unknown:?}; known are: {}", known.join(", ")),
+            format!(
+                "there is no metric {unknown:?}; known are: {}",
+                known.join(", ")
+            ),
         ));
     }
     let series = if request.raw {
@@ -139,7 +173,9 @@ fn series(profile: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
 fn raw_series(column: Column, profile: &Profile) -> Option<Series> {
     let cells = profile.column(column)?;
     let name = column.name();
-    let unit = ["bytes", "seconds", "ratio", "watts"].into_iter().find(|unit| name.ends_with(unit));
+    let unit = ["bytes", "seconds", "ratio", "watts"]
+        .into_iter()
+        .find(|unit| name.ends_with(unit));
     Some(Series {
         name,
         unit: unit.unwrap_or("count"),
@@ -149,9 +185,18 @@ fn raw_series(column: Column, profile: &Profile) -> Option<Series> {
 
 fn graph_series(metric: &'static GraphMetric, profile: &Profile) -> Option<Series> {
     let cells = metric.values(profile)?;
-    Some(Series { name: metric.name, unit: metric.unit, values: to_values(&cells, metric.cell.scale()) })
+    Some(Series {
+        name: metric.name,
+        unit: metric.unit,
+        values: to_values(&cells, metric.cell.scale()),
+    })
 }
 
 fn to_values(cells: &[Option<i64>], scale: i8) -> Values {
-    Values(cells.iter().map(|cell| cell.map(|cell| cell_to_f64(cell, scale))).collect())
+    Values(
+        cells
+            .iter()
+            .map(|cell| cell.map(|cell| cell_to_f64(cell, scale)))
+            .collect(),
+    )
 }

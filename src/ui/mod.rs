@@ -22,7 +22,10 @@ pub fn router() -> Router {
         .route("/", get(page))
         .route("/jobs/{source}/{job_id}", get(page))
         .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
-        .route("/assets/{*path}", get(async |Path(path): Path<String>| asset(&format!("assets/{path}"))))
+        .route(
+            "/assets/{*path}",
+            get(async |Path(path): Path<String>| asset(&format!("assets/{path}"))),
+        )
 }
 
 /// Every page is the same document; what it shows follows from its address.
@@ -37,7 +40,9 @@ fn asset(path: &str) -> Response {
 
 #[cfg(feature = "page")]
 fn file(path: &str, cache: &'static str) -> Response {
-    let Some(file) = Dist::get(path) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(file) = Dist::get(path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let headers = [
         (header::CONTENT_TYPE, content_type(path)),
         (header::CACHE_CONTROL, cache),

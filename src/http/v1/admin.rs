@@ -28,6 +28,9 @@ pub(crate) async fn seal(State(services): State<Services>) -> Result<Json<SealBo
     Ok(Json(SealBody {
         segments: crate::num::len_u64(sealed.len()),
         jobs: sealed.iter().map(|segment| segment.jobs).sum(),
-        bytes: sealed.iter().map(|segment| segment.samples_bytes + segment.jobs_bytes).sum(),
+        bytes: sealed
+            .iter()
+            .map(|segment| segment.samples_bytes + segment.jobs_bytes)
+            .sum(),
     }))
 }

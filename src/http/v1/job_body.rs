@@ -178,7 +178,9 @@ impl JobShort {
             verdict: findings.and_then(|findings| findings.verdict),
             coverage: row.and_then(coverage),
             sample_count: findings.map_or(0, |findings| findings.sample_count),
-            scrape_interval_seconds: findings.and_then(|found| found.scrape_interval_ms).map(seconds),
+            scrape_interval_seconds: findings
+                .and_then(|found| found.scrape_interval_ms)
+                .map(seconds),
             summary: row.map(summary).unwrap_or_default(),
             machine: machine(view),
             created_at: rfc(facts.created_at),
@@ -217,10 +219,16 @@ impl JobBody {
         add_bounds(&mut short.summary, &detail.bounds);
         let gaps = row.map_or(&[][..], |row| &row.row.findings.gaps);
         let usage = row.map_or(&[][..], |row| &row.sections);
-        let known = usage.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let known = usage
+            .iter()
+            .copied()
+            .map(Some)
+            .chain(std::iter::repeat(None));
         Self {
             gaps: gaps.iter().map(GapBody::new).collect(),
-            resets_ms: row.map_or_else(Vec::new, |row| row.row.findings.resets.iter().map(|ts| ts.0).collect()),
+            resets_ms: row.map_or_else(Vec::new, |row| {
+                row.row.findings.resets.iter().map(|ts| ts.0).collect()
+            }),
             sections: view
                 .facts
                 .sections()
@@ -259,7 +267,9 @@ fn machine(view: &JobView) -> MachineBody {
     let host = row.map(|row| &row.findings.host);
     MachineBody {
         name: view.facts.machine.as_ref().map(ToString::to_string),
-        region: placement.and_then(|place| place.region.as_ref()).map(ToString::to_string),
+        region: placement
+            .and_then(|place| place.region.as_ref())
+            .map(ToString::to_string),
         r#type: placement.and_then(|place| place.machine_type.clone()),
         cpu_count: host.and_then(|host| host.cpu_count),
         memory_total_bytes: host.and_then(|host| host.memory_total_bytes),
@@ -275,7 +285,11 @@ fn summary(row: &SummarisedRow) -> BTreeMap<&'static str, SummaryBody> {
     let mut all: BTreeMap<&'static str, SummaryBody> = BTreeMap::new();
     for metric in GRAPH_METRICS {
         let stats = row.summary.stats(metric.name);
-        let value = |stat| stats.get(stat).map(|cell| cell_to_f64(cell, metric.stat_cell(stat).scale()));
+        let value = |stat| {
+            stats
+                .get(stat)
+                .map(|cell| cell_to_f64(cell, metric.stat_cell(stat).scale()))
+        };
         let mut body = SummaryBody {
             mean: value(Stat::Mean),
             p50: value(Stat::P50),
@@ -333,10 +347,16 @@ fn section_summary(usage: SectionUsage) -> BTreeMap<&'static str, SummaryBody> {
         ..SummaryBody::default()
     };
     BTreeMap::from([
-        (CPU_USED_NAME, total(usage.cpu_used_seconds, CellType::Decimal18(CPU_SCALE))),
+        (
+            CPU_USED_NAME,
+            total(usage.cpu_used_seconds, CellType::Decimal18(CPU_SCALE)),
+        ),
         ("memory_used_bytes", memory),
         ("network_receive_bytes", bytes(usage.network_receive_bytes)),
-        ("network_transmit_bytes", bytes(usage.network_transmit_bytes)),
+        (
+            "network_transmit_bytes",
+            bytes(usage.network_transmit_bytes),
+        ),
         ("disk_read_bytes", bytes(usage.disk_read_bytes)),
         ("disk_written_bytes", bytes(usage.disk_written_bytes)),
     ])

@@ -88,11 +88,16 @@ impl Check {
     fn text(&mut self, field: &str, text: Option<String>) -> Option<String> {
         let text = text.filter(|text| !text.is_empty())?;
         if text.len() > limits::TEXT_BYTES_MAX {
-            self.problems.push(format!("{field} has {} bytes, at most {} are allowed", text.len(), limits::TEXT_BYTES_MAX));
+            self.problems.push(format!(
+                "{field} has {} bytes, at most {} are allowed",
+                text.len(),
+                limits::TEXT_BYTES_MAX
+            ));
             return None;
         }
         if text.chars().any(char::is_control) {
-            self.problems.push(format!("{field} contains a control character"));
+            self.problems
+                .push(format!("{field} contains a control character"));
             return None;
         }
         Some(text)
@@ -132,7 +137,11 @@ impl Check {
     fn sections(&mut self, sections: Option<Vec<PutSection>>) -> Option<Vec<Section>> {
         let sections = sections?;
         if sections.len() > limits::SECTIONS_MAX {
-            self.problems.push(format!("sections: {} are too many, at most {} are allowed", sections.len(), limits::SECTIONS_MAX));
+            self.problems.push(format!(
+                "sections: {} are too many, at most {} are allowed",
+                sections.len(),
+                limits::SECTIONS_MAX
+            ));
             return None;
         }
         let mut checked = Vec::with_capacity(sections.len());
@@ -143,14 +152,20 @@ impl Check {
             let to = self.time(&at("finished_at"), Some(&section.finished_at));
             let (Some(name), Some(from), Some(to)) = (name, from, to) else {
                 if self.problems.is_empty() {
-                    self.problems.push(format!("sections[{position}] needs name, started_at and finished_at"));
+                    self.problems.push(format!(
+                        "sections[{position}] needs name, started_at and finished_at"
+                    ));
                 }
                 continue;
             };
             if to < from {
-                self.problems.push(format!("{} is before started_at", at("finished_at")));
+                self.problems
+                    .push(format!("{} is before started_at", at("finished_at")));
             }
-            checked.push(Section { name, range: TimeRange::new(from, to) });
+            checked.push(Section {
+                name,
+                range: TimeRange::new(from, to),
+            });
         }
         Some(checked)
     }
@@ -158,9 +173,16 @@ impl Check {
     fn tags(&mut self, tags: Option<Vec<String>>) -> Option<Vec<String>> {
         let tags = tags?;
         if tags.len() > limits::TAGS_MAX {
-            self.problems.push(format!("runner_tags: at most {} are allowed", limits::TAGS_MAX));
+            self.problems.push(format!(
+                "runner_tags: at most {} are allowed",
+                limits::TAGS_MAX
+            ));
         }
-        Some(tags.into_iter().filter_map(|tag| self.text("runner_tags", Some(tag))).collect())
+        Some(
+            tags.into_iter()
+                .filter_map(|tag| self.text("runner_tags", Some(tag)))
+                .collect(),
+        )
     }
 }
 
@@ -170,13 +192,22 @@ impl PutJob {
     /// # Errors
     /// `Invalid` (`invalid_job`, or `invalid_machine` for that field alone), naming every problem.
     pub(super) fn into_event(self, source: &str, job_id: &str) -> Result<JobEvent> {
-        let job = JobRef { source: Source::parse(source)?, job_id: JobId::parse(job_id)? };
+        let job = JobRef {
+            source: Source::parse(source)?,
+            job_id: JobId::parse(job_id)?,
+        };
         let machine = self.machine.as_deref().map(Machine::parse).transpose()?;
         let mut check = Check::default();
         let status = self.status.as_deref().map(|word| {
             JobStatus::parse(word).ok_or_else(|| {
                 let words: Vec<&str> = JobStatus::ALL.into_iter().map(JobStatus::as_str).collect();
-                Error::invalid("invalid_job", format!("status {word:?} is unknown; known are: {}", words.join(", ")))
+                Error::invalid(
+                    "invalid_job",
+                    format!(
+                        "status {word:?} is unknown; known are: {}",
+                        words.join(", ")
+                    ),
+                )
             })
         });
         let facts = JobFacts {
@@ -198,15 +229,21 @@ impl PutJob {
             created_at: check.time("created_at", self.created_at.as_deref()),
             started_at: check.time("started_at", self.started_at.as_deref()),
             finished_at: check.time("finished_at", self.finished_at.as_deref()),
-            queued_ms: self.queued_seconds.and_then(|seconds| num::round_to_i64(seconds.max(0.0) * 1e3)),
+            queued_ms: self
+                .queued_seconds
+                .and_then(|seconds| num::round_to_i64(seconds.max(0.0) * 1e3)),
             sections: check.sections(self.sections),
         };
         let window = facts.window();
         if window.is_some_and(|window| window.to < window.from) {
-            check.problems.push("finished_at is before started_at".to_owned());
+            check
+                .problems
+                .push("finished_at is before started_at".to_owned());
         }
         if window.is_some_and(|window| window.len_ms() > limits::JOB_DURATION_MS_MAX) {
-            check.problems.push("the job lasts longer than 31 days".to_owned());
+            check
+                .problems
+                .push("the job lasts longer than 31 days".to_owned());
         }
         if check.problems.is_empty() {
             Ok(JobEvent { job, facts })

@@ -24,15 +24,25 @@ const LIMIT: usize = 50;
 
 /// A job's name in a path.
 pub(super) fn job_ref(source: &str, job_id: &str) -> Result<JobRef> {
-    Ok(JobRef { source: Source::parse(source)?, job_id: JobId::parse(job_id)? })
+    Ok(JobRef {
+        source: Source::parse(source)?,
+        job_id: JobId::parse(job_id)?,
+    })
 }
 
 /// A time in a query: RFC 3339 or Unix ms.
 pub(super) fn query_time(field: &str, text: Option<&str>) -> Result<Option<TimestampMs>> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
     let time = TimestampMs::parse_rfc3339(text)
         .or_else(|| text.parse().ok().and_then(TimestampMs::plausible));
-    let invalid = || Error::invalid("invalid_query", format!("{field} must be Unix milliseconds or RFC 3339"));
+    let invalid = || {
+        Error::invalid(
+            "invalid_query",
+            format!("{field} must be Unix milliseconds or RFC 3339"),
+        )
+    };
     time.map(Some).ok_or_else(invalid)
 }
 
@@ -133,7 +143,10 @@ pub(crate) struct ListParams {
 impl ListParams {
     fn filter(&self) -> Result<JobFilter> {
         let unknown = |field: &str, word: &str| {
-            Error::invalid("invalid_query", format!("{field} {word:?} is not a known word"))
+            Error::invalid(
+                "invalid_query",
+                format!("{field} {word:?} is not a known word"),
+            )
         };
         let state = self.state.as_deref().map(|word| {
             serde_json::from_value::<JobState>(word.into()).map_err(|_| unknown("state", word))
@@ -143,7 +156,10 @@ impl ListParams {
         let from = query_time("from", self.from.as_deref())?;
         let to = query_time("to", self.to.as_deref())?;
         let listed = (from.is_some() || to.is_some()).then(|| {
-            TimeRange::new(from.unwrap_or(TimestampMs(i64::MIN)), to.unwrap_or(TimestampMs(i64::MAX)))
+            TimeRange::new(
+                from.unwrap_or(TimestampMs(i64::MIN)),
+                to.unwrap_or(TimestampMs(i64::MAX)),
+            )
         });
         Ok(JobFilter {
             source: self.source.as_deref().map(Source::parse).transpose()?,
@@ -178,7 +194,13 @@ pub(crate) async fn list_jobs(
 ) -> Result<Json<JobList>, ApiError> {
     let limit = params.limit.unwrap_or(LIMIT);
     let filter = params.filter()?;
-    let page = services.query.jobs(Scope::local_operator(), filter, params.cursor, limit).await?;
+    let page = services
+        .query
+        .jobs(Scope::local_operator(), filter, params.cursor, limit)
+        .await?;
     let jobs = page.jobs.iter().map(JobShort::new).collect();
-    Ok(Json(JobList { jobs, next_cursor: page.next_cursor }))
+    Ok(Json(JobList {
+        jobs,
+        next_cursor: page.next_cursor,
+    }))
 }

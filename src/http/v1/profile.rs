@@ -77,7 +77,15 @@ impl From<ProfileView> for ProfileBody {
             metrics: view
                 .series
                 .into_iter()
-                .map(|series| (series.name, MetricBody { unit: series.unit, values: series.values.0 }))
+                .map(|series| {
+                    (
+                        series.name,
+                        MetricBody {
+                            unit: series.unit,
+                            values: series.values.0,
+                        },
+                    )
+                })
                 .collect(),
             gaps: view.gaps.iter().map(GapBody::new).collect(),
         }
@@ -101,12 +109,17 @@ fn format(params: &ProfileParams, headers: &HeaderMap) -> Result<Format, Error> 
         }
         None => {}
     }
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
-    let known = accept.split(',').find_map(|part| match part.split(';').next()?.trim() {
-        "application/json" => Some(Format::Json),
-        "text/csv" => Some(Format::Csv),
-        _ => None,
-    });
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or("");
+    let known = accept
+        .split(',')
+        .find_map(|part| match part.split(';').next()?.trim() {
+            "application/json" => Some(Format::Json),
+            "text/csv" => Some(Format::Csv),
+            _ => None,
+        });
     Ok(known.unwrap_or(Format::Json))
 }
 
@@ -129,7 +142,10 @@ pub(crate) async fn get_profile(
     let job = job_ref(&source, &job_id)?;
     let format = format(&params, &headers)?;
     let list = params.metrics.as_deref().unwrap_or_default();
-    let metrics = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let metrics = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
     let request = ProfileRequest {
         metrics: metrics.map(str::to_owned).collect(),
         from: query_time("from", params.from.as_deref())?,
@@ -137,15 +153,30 @@ pub(crate) async fn get_profile(
         section: params.section,
         raw: params.raw.unwrap_or(false),
     };
-    let view = services.query.profile(Scope::local_operator(), job, request).await?;
+    let view = services
+        .query
+        .profile(Scope::local_operator(), job, request)
+        .await?;
     Ok(match format {
         Format::Json => ([(header::VARY, "accept")], Json(ProfileBody::from(view))).into_response(),
         Format::Csv => {
-            let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+            let safe = |c: char| {
+                if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            };
             let name: String = format!("{source}-{job_id}").chars().map(safe).collect();
             let headers = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
-                (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")),
+                (
+                    header::CONTENT_TYPE,
+                    "text/csv; charset=utf-8; header=present".to_owned(),
+                ),
+                (
+                    header::CONTENT_DISPOSITION,
+                    format!("attachment; filename=\"{name}.csv\""),
+                ),
                 (header::VARY, "accept".to_owned()),
             ];
             (headers, to_csv(&view)?).into_response()

@@ -96,7 +96,9 @@ impl RunnerBody {
         Ok(Runner {
             region: RegionName::parse(&self.region)?,
             machine_label: self.machine_label.unwrap_or_else(|| "instance".to_owned()),
-            machine_value: self.machine_value.unwrap_or_else(|| "{machine}:9100".to_owned()),
+            machine_value: self
+                .machine_value
+                .unwrap_or_else(|| "{machine}:9100".to_owned()),
             preset: self.preset,
             machine_type: self.machine_type,
             price_per_hour: self.price_per_hour,
@@ -123,7 +125,12 @@ pub(crate) async fn list_regions(
     State(services): State<Services>,
 ) -> Result<Json<BTreeMap<String, RegionBody>>, ApiError> {
     let regions = services.query.regions().await?;
-    Ok(Json(regions.into_iter().map(|(name, region)| (name.to_string(), region.into())).collect()))
+    Ok(Json(
+        regions
+            .into_iter()
+            .map(|(name, region)| (name.to_string(), region.into()))
+            .collect(),
+    ))
 }
 
 /// A region.
@@ -149,7 +156,10 @@ pub(crate) async fn put_region(
     Path(name): Path<String>,
     Body(body): Body<RegionBody>,
 ) -> Result<StatusCode, ApiError> {
-    services.intake.put_region(RegionName::parse(&name)?, body.into()).await?;
+    services
+        .intake
+        .put_region(RegionName::parse(&name)?, body.into())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -162,12 +172,18 @@ pub(crate) async fn delete_region(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    services.intake.delete_region(RegionName::parse(&name)?).await?;
+    services
+        .intake
+        .delete_region(RegionName::parse(&name)?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn runner_ref(source: &str, runner_id: &str) -> Result<RunnerRef> {
-    Ok(RunnerRef { source: Source::parse(source)?, runner_id: RunnerId::parse(runner_id)? })
+    Ok(RunnerRef {
+        source: Source::parse(source)?,
+        runner_id: RunnerId::parse(runner_id)?,
+    })
 }
 
 /// All runners of a source by id.
@@ -180,7 +196,9 @@ pub(crate) async fn list_runners(
     Path(source): Path<String>,
 ) -> Result<Json<BTreeMap<String, RunnerBody>>, ApiError> {
     let runners = services.query.runners(Source::parse(&source)?).await?;
-    let by_id = runners.into_iter().map(|(name, runner)| (name.runner_id.to_string(), runner.into()));
+    let by_id = runners
+        .into_iter()
+        .map(|(name, runner)| (name.runner_id.to_string(), runner.into()));
     Ok(Json(by_id.collect()))
 }
 
@@ -194,7 +212,10 @@ pub(crate) async fn get_runner(
     State(services): State<Services>,
     Path((source, runner_id)): Path<(String, String)>,
 ) -> Result<Json<RunnerBody>, ApiError> {
-    let runner = services.query.runner(runner_ref(&source, &runner_id)?).await?;
+    let runner = services
+        .query
+        .runner(runner_ref(&source, &runner_id)?)
+        .await?;
     Ok(Json(runner.into()))
 }
 
@@ -209,7 +230,10 @@ pub(crate) async fn put_runner(
     Path((source, runner_id)): Path<(String, String)>,
     Body(body): Body<RunnerBody>,
 ) -> Result<StatusCode, ApiError> {
-    services.intake.put_runner(runner_ref(&source, &runner_id)?, body.into_runner()?).await?;
+    services
+        .intake
+        .put_runner(runner_ref(&source, &runner_id)?, body.into_runner()?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -223,6 +247,9 @@ pub(crate) async fn delete_runner(
     State(services): State<Services>,
     Path((source, runner_id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    services.intake.delete_runner(runner_ref(&source, &runner_id)?).await?;
+    services
+        .intake
+        .delete_runner(runner_ref(&source, &runner_id)?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,31 @@
+# The demo's job: real work of about 30 seconds in three named sections, with a pause of nothing in
+# between. Markers are those of a GitLab job log: section_start:UNIX_SECONDS.MS:NAME.
+set -eu
+mark() { printf '%s:%s:%s\n' "$1" "$(date +%s.%3N)" "$2"; }
+
+sleep 2
+mark section_start write_files
+for part in 1 2 3 4; do
+    dd if=/dev/zero of="$WORK/part-$part" bs=1M count=64 conv=fsync 2>/dev/null
+    sleep 0.5
+done
+mark section_end write_files
+
+mark section_start idle
+sleep 6
+mark section_end idle
+
+mark section_start compute
+end=$(($(date +%s) + 10))
+while [ "$(date +%s)" -lt "$end" ]; do
+    i=0
+    while [ "$i" -lt 20000 ]; do i=$((i + 1)); done
+done
+mark section_end compute
+
+sleep 2
+mark section_start allocate
+# `tail -c` must hold what it may have to print: that is the allocation, kept for six seconds.
+{ head -c "$((ALLOCATE_MIB * 1024 * 1024))" /dev/zero; sleep 6; } | tail -c "$((ALLOCATE_MIB * 1024 * 1024))" >/dev/null
+mark section_end allocate
+sleep 2

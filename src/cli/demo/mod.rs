@@ -1,0 +1,210 @@
+//! `tachograph demo`: the main job on real input.
+//!
+//! Starts a Prometheus and a node_exporter, runs a real job on this machine, reports it, waits until
+//! it is archived, stops Prometheus and deletes its data, restarts the service, and shows the job
+//! from the archive. With `--check` it then judges what it shows.
+
+mod check;
+mod job;
+mod service;
+
+use super::client::Client;
+use super::{out, show};
+use crate::components::{NodeExporter, Prometheus, PrometheusOptions, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::{Clock as _, SystemClock};
+use serde_json::{Value, json};
+use service::Service;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) use check::CHECK_FAILED;
+
+/// Archive a real job of this machine, with a Prometheus of its own, and show it after that
+/// Prometheus is gone.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Exit after judging what was archived; 1 if anything is wrong.
+    #[arg(long)]
+    check: bool,
+    /// Write the address of the job page into this file once it is up.
+    #[arg(long, value_name = "FILE", hide = true)]
+    address_file: Option<std::path::PathBuf>,
+}
+
+const SOURCE: &str = "demo";
+const JOB_ID: &str = "1";
+const REGION: &str = "local";
+const RUNNER: &str = "1";
+const MACHINE: &str = "demo-machine";
+/// Prometheus scrapes every second, so that half a minute has thirty samples.
+const SCRAPE: Duration = Duration::from_secs(1);
+/// Two scrapes in front of the job, so that its first interval is known.
+const WARM_UP: Duration = Duration::from_millis(3_500);
+const POLL: Duration = Duration::from_millis(300);
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(args: Args) -> Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("tachograph-demo-")
+        .tempdir();
+    let folder = folder.map_err(|error| {
+        Error::new(
+            ErrorKind::Unavailable,
+            "demo_folder",
+            "no temporary folder can be made",
+        )
+        .with_source(error)
+    })?;
+    let shown = archive_a_job(folder.path()).await?;
+    let outcome = if args.check {
+        check::judge(&shown.record, &shown.before, &shown.after)
+    } else {
+        stay(&shown, args.address_file.as_deref()).await
+    };
+    shown.service.stop().await?;
+    outcome
+}
+
+/// What the demo has to show: the job's answers before and after the restart.
+struct Shown {
+    service: Service,
+    record: Value,
+    before: Value,
+    after: Value,
+}
+
+async fn archive_a_job(folder: &Path) -> Result<Shown> {
+    out::note("1/6  starting node_exporter and Prometheus (scraping every second) ...");
+    let exporter = NodeExporter::start(folder).await?;
+    let target = Target {
+        address: exporter.address(),
+        instance: format!("{MACHINE}:9100"),
+    };
+    let options = PrometheusOptions {
+        targets: vec![target],
+        scrape_interval: SCRAPE,
+        ..PrometheusOptions::default()
+    };
+    let prometheus = Prometheus::start(folder, options).await?;
+
+    out::note("2/6  starting the service on an empty data directory ...");
+    let service = Service::start(folder).await?;
+    let client = Client::new(&service.url())?;
+    register(&client, &prometheus.url()).await?;
+    tokio::time::sleep(WARM_UP).await;
+
+    out::note(
+        "3/6  running the job: 256 MiB of disk writes, 10 s of one busy core, 400 MiB of memory ...",
+    );
+    let report = job::run(folder, &SystemClock::new()).await?;
+    client
+        .put(
+            &Client::job_path("/api/v1", SOURCE, JOB_ID, ""),
+            &body(&report),
+        )
+        .await?;
+
+    out::note("4/6  waiting until it is archived ...");
+    let record = wait_until_archived(&client).await?;
+    let before = profile(&client).await?;
+
+    out::note("5/6  stopping Prometheus and deleting its data ...");
+    prometheus.stop_and_delete_data().await?;
+    exporter.stop().await?;
+
+    out::note("6/6  restarting the service ...");
+    let service = service.restart().await?;
+    let client = Client::new(&service.url())?;
+    let after = profile(&client).await?;
+    let record_after: Value = client
+        .get(&Client::job_path("/api/v1", SOURCE, JOB_ID, ""))
+        .await?;
+    out::note("");
+    out::text(&show::render(
+        record_after.clone(),
+        after.clone(),
+        out::width(),
+    )?);
+    if record_after != record {
+        out::note("the record after the restart differs from the one before");
+    }
+    Ok(Shown {
+        service,
+        record: record_after,
+        before,
+        after,
+    })
+}
+
+async fn register(client: &Client, prometheus: &str) -> Result<()> {
+    let region = json!({ "url": prometheus, "scrape_interval_seconds": SCRAPE.as_secs_f64() });
+    client
+        .put(&format!("/api/v1/regions/{REGION}"), &region)
+        .await?;
+    let runner = json!({ "region": REGION, "machine_type": "this machine" });
+    client
+        .put(&format!("/api/v1/runners/{SOURCE}/{RUNNER}"), &runner)
+        .await
+}
+
+fn body(report: &job::Report) -> Value {
+    let sections: Vec<Value> = report
+        .sections
+        .iter()
+        .map(|section| {
+            json!({
+                "name": section.name,
+                "started_at": section.range.from.to_rfc3339(),
+                "finished_at": section.range.to.to_rfc3339(),
+            })
+        })
+        .collect();
+    json!({
+        "project": "demo/tachograph", "project_id": 1, "pipeline_id": 1, "name": "demo job", "stage": "test",
+        "ref": "main", "status": "success", "runner_id": RUNNER, "machine": MACHINE, "executor": "shell",
+        "started_at": report.range.from.to_rfc3339(), "finished_at": report.range.to.to_rfc3339(),
+        "sections": sections,
+    })
+}
+
+async fn wait_until_archived(client: &Client) -> Result<Value> {
+    let clock = SystemClock::new();
+    loop {
+        let record: Value = client
+            .get(&Client::job_path("/api/v1", SOURCE, JOB_ID, ""))
+            .await?;
+        match record.get("state").and_then(Value::as_str) {
+            Some("archived" | "unavailable") => return Ok(record),
+            _ if clock.monotonic() > ARCHIVE_PATIENCE => {
+                let message = format!("the job was not archived within a minute: {record}");
+                return Err(Error::new(
+                    ErrorKind::Upstream,
+                    "demo_not_archived",
+                    message,
+                ));
+            }
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+async fn profile(client: &Client) -> Result<Value> {
+    client
+        .get(&Client::job_path("/api/v1", SOURCE, JOB_ID, "/profile"))
+        .await
+}
+
+/// Keeps the page up until Ctrl-C.
+async fn stay(shown: &Shown, address_file: Option<&Path>) -> Result<()> {
+    let page = Client::job_path(&shown.service.url(), SOURCE, JOB_ID, "");
+    out::note(&format!(
+        "\nPrometheus is gone; this came from the archive.\nThe job page: {page}\nCtrl-C ends the demo."
+    ));
+    if let Some(path) = address_file {
+        service::write_small(path, &page)?;
+    }
+    tokio::signal::ctrl_c()
+        .await
+        .map_err(|error| Error::internal("Ctrl-C cannot be received").with_source(error))
+}
