@@ -15,3 +15,5 @@ pub mod time;
 
 pub mod model;
 pub mod source_port;
+
+pub mod ingest;

@@ -1,0 +1,3 @@
+//! From raw series to an archived job.
+
+pub mod assemble;
