@@ -44,13 +44,13 @@ impl Server {
         source: Arc<dyn MetricSource>,
         clock: SharedClock,
     ) -> Result<Self> {
-        let taken = |error| {
+        let taken = |error: std::io::Error| {
             let message = format!(
                 "cannot listen on {}; choose another with --listen",
                 config.listen
             );
             Error::new(ErrorKind::Unavailable, "listen", message)
-                .with_source::<std::io::Error>(error)
+                .with_source(error)
         };
         let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;

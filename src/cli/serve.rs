@@ -58,7 +58,7 @@ fn log_filter(config: &Config) -> String {
 /// Ready at SIGTERM or Ctrl-C.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
     let failed =
-        |error| Error::internal("signals cannot be received").with_source::<std::io::Error>(error);
+        |error: std::io::Error| Error::internal("signals cannot be received").with_source(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     Ok(async move {
         tokio::select! {

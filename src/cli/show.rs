@@ -5,7 +5,6 @@ use super::client::Client;
 use super::out;
 use crate::error::{Error, Result};
 use crate::num;
-use crate::time::TimestampMs;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 use serde_json::Value;
@@ -315,7 +314,7 @@ fn points(metrics: &[&str], profile: &Profile) -> Vec<Point> {
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -398,10 +397,6 @@ fn unit_of(name: &str) -> fn(f64) -> String {
     }
 }
 
-/// Time of day of a timestamp, for progress lines.
-pub(super) fn clock_text(ts: TimestampMs) -> String {
-    ts.to_rfc3339()
-}
 
 #[cfg(test)]
 mod tests {

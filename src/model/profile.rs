@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 /// One job's rows. Every column has one cell per row; an absent column was never measured.
 ///
-/// Row `k` covers the interval `(ts - interval, ts]`. Only the first row may have no interval (no
-/// earlier scrape is known); then its increments are null too, never "since boot".
+/// Row `k` covers the interval `(ts - interval, ts]`. The first row may have no interval (no earlier
+/// scrape is known); then its increments are null too, never "since boot". So may a row after a break
+/// of more than 24 days, which fits no cell: its increments stand in the gap list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Sample times, strictly increasing, Unix ms.

@@ -33,12 +33,18 @@ pub fn first_delay_ms(scrape_interval_ms: Option<i64>) -> i64 {
 /// Delay after the `attempts`-th attempt (from 1).
 #[must_use]
 pub fn retry_delay_ms(attempts: u32) -> i64 {
+    step(&RETRY_MS, attempts)
+}
+
+/// Delay after the `attempts`-th attempt if the server did not answer, or not usefully.
+#[must_use]
+pub fn upstream_delay_ms(attempts: u32) -> i64 {
+    step(&UPSTREAM_MS, attempts)
+}
+
+fn step(delays: &[i64], attempts: u32) -> i64 {
     let position = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    RETRY_MS
-        .get(position)
-        .or(RETRY_MS.last())
-        .copied()
-        .unwrap_or(3_600_000)
+    delays.get(position).or(delays.last()).copied().unwrap_or(3_600_000)
 }
 
 /// Whether a profile whose end is missing is taken as it is.

@@ -8,11 +8,11 @@ use crate::model::job::{JobEvent, JobFacts, JobStatus, Section};
 use crate::model::machine::Machine;
 use crate::num;
 use crate::time::{TimeRange, TimestampMs};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What a scheduler knows of a job. Every field may be left out; what is left out stays as it is.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(example = json!({
     "project": "acme/app", "project_id": 4711, "name": "unit", "ref": "main", "status": "success",
@@ -67,7 +67,7 @@ pub struct PutJob {
 }
 
 /// A part of the job's log.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutSection {
     /// Name; names may repeat.
