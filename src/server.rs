@@ -49,8 +49,7 @@ impl Server {
                 "cannot listen on {}; choose another with --listen",
                 config.listen
             );
-            Error::new(ErrorKind::Unavailable, "listen", message)
-                .with_source(error)
+            Error::new(ErrorKind::Unavailable, "listen", message).with_source(error)
         };
         let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;

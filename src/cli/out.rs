@@ -5,8 +5,6 @@
     reason = "the owner of the terminal"
 )]
 
-use std::io::IsTerminal as _;
-
 /// Prints a line.
 pub(super) fn line(text: &str) {
     println!("{text}");
@@ -32,13 +30,4 @@ pub(super) fn width() -> usize {
     let size = terminal_size::terminal_size();
     size.map_or(100, |(width, _)| usize::from(width.0))
         .clamp(40, 160)
-}
-
-/// Whether to use colour.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is where the environment is read"
-)]
-pub(super) fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

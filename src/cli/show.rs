@@ -397,7 +397,6 @@ fn unit_of(name: &str) -> fn(f64) -> String {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

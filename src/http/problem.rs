@@ -18,7 +18,7 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 
 /// An error body.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub(super) struct Problem {
     /// Stable address of the code's explanation.
     r#type: String,
     /// The status in words.
@@ -49,7 +49,7 @@ fn status(kind: ErrorKind) -> StatusCode {
 
 /// An error on its way out. [`explain`] writes the body, which needs the request's id.
 #[derive(Debug)]
-pub struct ApiError(Arc<Error>);
+pub(super) struct ApiError(Arc<Error>);
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {

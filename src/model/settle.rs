@@ -44,7 +44,11 @@ pub fn upstream_delay_ms(attempts: u32) -> i64 {
 
 fn step(delays: &[i64], attempts: u32) -> i64 {
     let position = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    delays.get(position).or(delays.last()).copied().unwrap_or(3_600_000)
+    delays
+        .get(position)
+        .or(delays.last())
+        .copied()
+        .unwrap_or(3_600_000)
 }
 
 /// Whether a profile whose end is missing is taken as it is.

@@ -76,7 +76,7 @@ struct Shown {
 
 async fn archive_a_job(folder: &Path) -> Result<Shown> {
     out::note("1/6  starting node_exporter and Prometheus (scraping every second) ...");
-    let exporter = NodeExporter::start(folder).await?;
+    let exporter = NodeExporter::start(&service::subfolder(folder, "exporter")?).await?;
     let target = Target {
         address: exporter.address(),
         instance: format!("{MACHINE}:9100"),
@@ -86,7 +86,7 @@ async fn archive_a_job(folder: &Path) -> Result<Shown> {
         scrape_interval: SCRAPE,
         ..PrometheusOptions::default()
     };
-    let prometheus = Prometheus::start(folder, options).await?;
+    let prometheus = Prometheus::start(&service::subfolder(folder, "prometheus")?, options).await?;
 
     out::note("2/6  starting the service on an empty data directory ...");
     let service = Service::start(folder).await?;
@@ -97,7 +97,7 @@ async fn archive_a_job(folder: &Path) -> Result<Shown> {
     out::note(
         "3/6  running the job: 256 MiB of disk writes, 10 s of one busy core, 400 MiB of memory ...",
     );
-    let report = job::run(folder, &SystemClock::new()).await?;
+    let report = job::run(&service::subfolder(folder, "job")?, &SystemClock::new()).await?;
     client
         .put(
             &Client::job_path("/api/v1", SOURCE, JOB_ID, ""),

@@ -34,6 +34,13 @@ fn failed(what: &str) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
+/// A folder of one part of the demo.
+pub(super) fn subfolder(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    std::fs::create_dir_all(&path).map_err(failed("making a folder of the demo"))?;
+    Ok(path)
+}
+
 /// Writes a small file of the demo.
 pub(super) fn write_small(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(failed("writing a file of the demo"))
@@ -59,7 +66,7 @@ impl Service {
         let child = Command::new(program)
             .arg("serve")
             .arg("--data-dir")
-            .arg(folder.join("data"))
+            .arg(folder.join("archive"))
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

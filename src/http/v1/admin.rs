@@ -23,7 +23,9 @@ pub struct SealBody {
     post, path = "/api/v1/admin/seal", tag = "operations",
     responses((status = 200, body = SealBody), (status = 503, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn seal(State(services): State<Services>) -> Result<Json<SealBody>, ApiError> {
+pub(in crate::http) async fn seal(
+    State(services): State<Services>,
+) -> Result<Json<SealBody>, ApiError> {
     let sealed = services.intake.seal_all().await?;
     Ok(Json(SealBody {
         segments: crate::num::len_u64(sealed.len()),

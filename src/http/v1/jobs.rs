@@ -73,7 +73,7 @@ pub struct AcceptedBody {
         (status = 503, description = "could not be made durable", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn put_job(
+pub(in crate::http) async fn put_job(
     State(services): State<Services>,
     Path((source, job_id)): Path<(String, String)>,
     Body(body): Body<PutJob>,
@@ -98,7 +98,7 @@ pub(crate) async fn put_job(
         (status = 404, body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn get_job(
+pub(in crate::http) async fn get_job(
     State(services): State<Services>,
     Path((source, job_id)): Path<(String, String)>,
 ) -> Result<Json<JobBody>, ApiError> {
@@ -111,7 +111,7 @@ pub(crate) async fn get_job(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ListParams {
+pub(in crate::http) struct ListParams {
     /// CI instance; needed for `project` and `runner` to be fast.
     source: Option<String>,
     /// Project path or id.
@@ -188,7 +188,7 @@ impl ListParams {
         (status = 400, body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list_jobs(
+pub(in crate::http) async fn list_jobs(
     State(services): State<Services>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<JobList>, ApiError> {

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ProfileParams {
+pub(in crate::http) struct ProfileParams {
     /// Metric names, separated by commas; all if absent.
     metrics: Option<String>,
     /// Unix ms or RFC 3339; the job's start if absent.
@@ -133,7 +133,7 @@ fn format(params: &ProfileParams, headers: &HeaderMap) -> Result<Format, Error> 
         (status = 404, body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn get_profile(
+pub(in crate::http) async fn get_profile(
     State(services): State<Services>,
     Path((source, job_id)): Path<(String, String)>,
     Params(params): Params<ProfileParams>,

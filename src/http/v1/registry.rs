@@ -121,7 +121,7 @@ impl From<Runner> for RunnerBody {
 
 /// All regions by name.
 #[utoipa::path(get, path = "/api/v1/regions", tag = "registry", responses((status = 200, body = BTreeMap<String, RegionBody>)))]
-pub(crate) async fn list_regions(
+pub(in crate::http) async fn list_regions(
     State(services): State<Services>,
 ) -> Result<Json<BTreeMap<String, RegionBody>>, ApiError> {
     let regions = services.query.regions().await?;
@@ -138,7 +138,7 @@ pub(crate) async fn list_regions(
     get, path = "/api/v1/regions/{name}", tag = "registry", params(("name" = String, Path)),
     responses((status = 200, body = RegionBody), (status = 404, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn get_region(
+pub(in crate::http) async fn get_region(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Result<Json<RegionBody>, ApiError> {
@@ -151,7 +151,7 @@ pub(crate) async fn get_region(
     put, path = "/api/v1/regions/{name}", tag = "registry", params(("name" = String, Path)), request_body = RegionBody,
     responses((status = 204, description = "durable"), (status = 400, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn put_region(
+pub(in crate::http) async fn put_region(
     State(services): State<Services>,
     Path(name): Path<String>,
     Body(body): Body<RegionBody>,
@@ -168,7 +168,7 @@ pub(crate) async fn put_region(
     delete, path = "/api/v1/regions/{name}", tag = "registry", params(("name" = String, Path)),
     responses((status = 204, description = "durable"), (status = 404, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn delete_region(
+pub(in crate::http) async fn delete_region(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -191,7 +191,7 @@ fn runner_ref(source: &str, runner_id: &str) -> Result<RunnerRef> {
     get, path = "/api/v1/runners/{source}", tag = "registry", params(("source" = String, Path)),
     responses((status = 200, body = BTreeMap<String, RunnerBody>))
 )]
-pub(crate) async fn list_runners(
+pub(in crate::http) async fn list_runners(
     State(services): State<Services>,
     Path(source): Path<String>,
 ) -> Result<Json<BTreeMap<String, RunnerBody>>, ApiError> {
@@ -208,7 +208,7 @@ pub(crate) async fn list_runners(
     params(("source" = String, Path), ("runner_id" = String, Path)),
     responses((status = 200, body = RunnerBody), (status = 404, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn get_runner(
+pub(in crate::http) async fn get_runner(
     State(services): State<Services>,
     Path((source, runner_id)): Path<(String, String)>,
 ) -> Result<Json<RunnerBody>, ApiError> {
@@ -225,7 +225,7 @@ pub(crate) async fn get_runner(
     params(("source" = String, Path), ("runner_id" = String, Path)), request_body = RunnerBody,
     responses((status = 204, description = "durable"), (status = 400, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn put_runner(
+pub(in crate::http) async fn put_runner(
     State(services): State<Services>,
     Path((source, runner_id)): Path<(String, String)>,
     Body(body): Body<RunnerBody>,
@@ -243,7 +243,7 @@ pub(crate) async fn put_runner(
     params(("source" = String, Path), ("runner_id" = String, Path)),
     responses((status = 204, description = "durable"), (status = 404, body = Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn delete_runner(
+pub(in crate::http) async fn delete_runner(
     State(services): State<Services>,
     Path((source, runner_id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
