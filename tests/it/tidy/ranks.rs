@@ -11,10 +11,9 @@ impl Ranks {
     /// Reads the first fenced block that has such lines.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut ranks = BTreeMap::new();
-        let blocks = text.split("```").skip(1).step_by(2);
+        let mut blocks = text.split("```").skip(1).step_by(2);
         let table = blocks
-            .filter(|block| block.lines().any(|line| line.starts_with("rank ")))
-            .next()
+            .find(|block| block.lines().any(|line| line.starts_with("rank ")))
             .ok_or("no fenced block has lines `rank N  name name   comment`")?;
         for line in table.lines() {
             let Some(rest) = line.strip_prefix("rank ") else {

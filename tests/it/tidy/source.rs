@@ -14,9 +14,10 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn parse(path: &Path, text: &str) -> Self {
         let is_test = path.starts_with("tests")
-            || path
-                .components()
-                .any(|part| matches!(part, Component::Normal(name) if name == "tests" || name == "tests.rs"));
+            || path.components().any(|part| match part {
+                Component::Normal(name) => name == "tests" || name == "tests.rs",
+                _ => false,
+            });
         let code = if is_test { Vec::new() } else { code_of(text) };
         Self {
             path: path.to_owned(),
@@ -33,6 +34,22 @@ impl Source {
             .filter_map(|part| part.to_str())
             .map(|part| part.trim_end_matches(".rs"))
             .filter(|part| *part != "mod")
+            .collect()
+    }
+
+    /// Files that are modules of tests because this file declares them so.
+    pub(super) fn test_files(&self) -> Vec<PathBuf> {
+        let stem = self.path.with_extension("");
+        let folder = match stem.file_name().and_then(|name| name.to_str()) {
+            Some("mod" | "lib" | "main") => stem.parent().unwrap_or(&stem).to_owned(),
+            _ => stem,
+        };
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        lines
+            .windows(2)
+            .filter(|pair| pair[0] == TEST_ONLY)
+            .filter_map(|pair| pair[1].strip_suffix(';')?.split_once("mod "))
+            .map(|(_, name)| folder.join(format!("{name}.rs")))
             .collect()
     }
 
@@ -140,18 +157,35 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
-/// Lines without comments, up to the module of tests at the end of the file.
+/// Lines without comments and without the items that exist in tests only.
 fn code_of(text: &str) -> Vec<(usize, String)> {
-    let lines: Vec<&str> = text.lines().collect();
     let mut code = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        let next = lines.get(index + 1).map_or("", |next| next.trim());
-        if line.trim() == "#[cfg(test)]" && next.starts_with("mod ") && next.ends_with('{') {
-            break;
+    let mut lines = text.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        if line.trim() == TEST_ONLY {
+            skip_item(&mut lines, indent(line));
+        } else {
+            code.push((index + 1, without_comment(line).to_owned()));
         }
-        code.push((index + 1, without_comment(line).to_owned()));
     }
     code
+}
+
+const TEST_ONLY: &str = "#[cfg(test)]";
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Skips one item: rustfmt closes it where it was opened.
+fn skip_item<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>, depth: usize) {
+    for (_, line) in lines {
+        let is_attribute = line.trim_start().starts_with("#[");
+        let ends = line.ends_with(';') || line.trim_start().starts_with('}');
+        if indent(line) == depth && ends && !is_attribute {
+            return;
+        }
+    }
 }
 
 /// A line up to its comment. A `//` behind `:` is an address, not a comment.
@@ -180,6 +214,11 @@ fn imports_are_found_wherever_they_stand() {
         "use super::http;\nuse super::super::x;",
     );
     assert_eq!(top.imports(), [(1, "http".to_owned())]);
+    let text = "#[cfg(test)]\npub(crate) mod real;\n#[cfg(test)]\nfn f() {\n    a.unwrap();\n}\nuse crate::num;\n";
+    let source = Source::parse(Path::new("src/archive/mod.rs"), text);
+    assert_eq!(source.imports(), [(7, "num".to_owned())]);
+    assert_eq!(source.code.len(), 1);
+    assert_eq!(source.test_files(), [Path::new("src/archive/real.rs")]);
     let test = Source::parse(Path::new("src/archive/tests.rs"), "use crate::http;");
     assert!(test.imports().is_empty());
     assert_eq!(Source::parse(Path::new("src/lib.rs"), "").module(), None);
