@@ -24,5 +24,5 @@ export default defineConfig({
   },
   // For `npm run dev` only: where a running service answers the API.
   server: { proxy: { "/api": process.env.TACHOGRAPH_URL ?? "http://127.0.0.1:8080" } },
-  test: { include: ["test/**/*.test.ts"], environment: "node" },
+  test: { include: ["test/**/*.test.ts"], environment: "node", css: true },
 });

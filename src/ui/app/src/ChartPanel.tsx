@@ -18,8 +18,6 @@ interface Props {
   events: Omit<ChartEvents, "cursor">;
 }
 
-const UNITS: Readonly<Record<string, string>> = { cores: "cores", bytes: "", byteRate: "" };
-
 function column(state: ChartState, series: SeriesSpec): readonly (number | null)[] | undefined {
   return (series.kind === "rate" ? state.frame.rates : state.frame.gauges).get(series.metric);
 }
@@ -112,7 +110,7 @@ export function ChartPanel({ spec, state, width, cursor, placed, toggle, events 
       <div class="chart-head">
         <h2 id={`title-${spec.id}`}>
           {spec.title}
-          {UNITS[spec.unit] ? <span class="unit"> {UNITS[spec.unit]}</span> : null}
+          {spec.unit === "cores" && <span class="unit"> cores</span>}
         </h2>
         {any && (
           <ul class="legend">

@@ -43,7 +43,8 @@ export function JobHeader({ job, window }: { job: Job; window: Range }) {
       <p class="path">
         {job.project !== null && <span class="foreign">{job.project}</span>}
         {job.stage !== null && <span class="foreign">{job.stage}</span>}
-        {job.ref !== null && <span class="foreign">{job.ref}{job.sha !== null && ` @ ${job.sha.slice(0, 10)}`}</span>}
+        {job.ref !== null && <span class="foreign">{job.ref}</span>}
+        {job.sha !== null && <code class="foreign">{job.sha.slice(0, 10)}</code>}
       </p>
       <div class="title">
         <h1 class="foreign">{job.name ?? `Job ${job.jobId}`}</h1>

@@ -14,13 +14,12 @@ import { Tiles } from "./Tiles";
 import type { Job, Profile, Range } from "./types";
 import { Workbench } from "./Workbench";
 
-/** The time the page is about: the job's, or what the profile knows of it. */
-export function jobWindow(job: Job, profile: Profile | null, now: number): Range {
+/** The time the page is about: the job's, or what the profile knows of it. Never this browser's clock, which may be wrong. */
+export function jobWindow(job: Job, profile: Profile | null): Range {
   const first = profile?.ts[0] ?? null;
-  const last = profile?.ts[profile.ts.length - 1] ?? null;
-  const from = job.start ?? profile?.from ?? first ?? job.end ?? now;
-  const running = job.state === "live" || job.status === "running";
-  const to = job.end ?? (running ? Math.max(now, last ?? 0) : (profile?.to ?? last ?? from));
+  const last = profile?.ts[profile.ts.length - 1] ?? 0;
+  const from = job.start ?? profile?.from ?? first ?? job.end ?? 0;
+  const to = job.end ?? Math.max(profile?.to ?? last, last);
   return { from, to: Math.max(to, from + 1000) };
 }
 
@@ -42,7 +41,7 @@ function Facts({ sentences }: { sentences: readonly Sentence[] }) {
 function Ready({ loaded, retry }: { loaded: Loaded; retry: () => void }) {
   const { job, profile } = loaded;
   const [view, setView] = useView();
-  const window = useMemo(() => jobWindow(job, profile, loaded.at), [loaded]);
+  const window = useMemo(() => jobWindow(job, profile), [job, profile]);
   const placed = useMemo(() => placeSections(job.sections, window.to), [job, window]);
   const frame: Frame | null = useMemo(
     () => (profile === null || profile.ts.length === 0 ? null : buildFrame(profile, job.gaps, job.scrapeMs)),

@@ -63,7 +63,7 @@ export function ListPage() {
         <StatePanel
           title="No job has been reported yet"
           text="A job appears here as soon as the archive hears of it."
-          todo="Point a webhook at /hooks/gitlab or /hooks/github, or send PUT /api/v1/jobs/{source}/{job_id}. `tachograph demo` shows it with a real job on this machine."
+          todo="Point a webhook at /hooks/gitlab or /hooks/github, or send PUT /api/v1/jobs/{source}/{job_id}."
         />
       )}
       {jobs !== null && jobs.length > 0 && (

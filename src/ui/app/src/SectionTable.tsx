@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { bytes, coreNumber, count, duration, offset, seconds } from "./format";
 import type { View } from "./route";
-import { findSection, sectionRange, type Placed } from "./sections";
+import { findSection, sectionKey, sectionRange, type Placed } from "./sections";
 import type { Cell, Job, Range } from "./types";
 
 const PAGE = 100;
@@ -69,7 +69,7 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
   }
   const column = COLUMNS.find((one) => one.id === order.id) ?? null;
   const sorted = sortSections(placed, column?.value ?? null, order.up);
-  const chosen = findSection(placed, view.section, view.nth);
+  const chosen = findSection(placed, view.section);
   const largest = new Map(COLUMNS.map((one) => [one.id, placed.reduce<Cell>((most, section) => {
     const value = one.value(section);
     return value !== null && value > (most ?? 0) ? value : most;
@@ -104,7 +104,7 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
                     <button
                       type="button" class="link foreign" title="Zoom the graphs to this section"
                       onClick={() => {
-                        setView({ section: section.name, nth: section.nth, range: sectionRange(section, window, smallest) });
+                        setView({ section: sectionKey(section), range: sectionRange(section, window, smallest) });
                         document.querySelector(".bench")?.scrollIntoView({ block: "start" });
                       }}
                     >

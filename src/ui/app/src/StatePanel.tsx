@@ -1,7 +1,6 @@
 // What stands in place of graphs when there are none: what happened, why, and what to do. Never an empty graph.
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { count } from "./format";
 import { follow } from "./router";
 import type { Problem } from "./parse";
 import type { Job } from "./types";
@@ -25,14 +24,11 @@ interface Props {
   code?: string | null;
   requestId?: string | null;
   busy?: boolean;
-  final?: boolean;
   actions?: ComponentChildren;
 }
 
-export function StatePanel({ title, text, todo, code, requestId, busy, final = true, actions }: Props) {
-  useEffect(() => {
-    if (final) markReady(true);
-  }, [final]);
+export function StatePanel({ title, text, todo, code, requestId, busy, actions }: Props) {
+  useEffect(() => markReady(true), []);
   return (
     <section class={busy === true ? "state busy" : "state"} aria-label={title} role={busy === true ? "status" : undefined}>
       <h2>{title}</h2>
@@ -81,54 +77,42 @@ export function ProblemPanel({ problem, retry }: { problem: Problem; retry: () =
   );
 }
 
-/** Panel for a job without anything to draw; null if there is nothing to explain. */
-export function JobState({ job, problem, retry }: { job: Job; problem: Problem | null; retry: () => void }) {
-  const code = job.reason;
-  const given = job.reasonText ?? (job.reason === null ? null : `The reason given is: ${readable(job.reason)}.`);
-  if (problem !== null) return <ProblemPanel problem={problem} retry={retry} />;
+const FOLLOWS = "Nothing: this page follows by itself.";
+const CHECK = "Check the runner's registration and the region's Prometheus.";
+
+/** What the page says about a state if the service gives no sentence: [title, text, what to do]. */
+function words(job: Job): [string, string, string] {
   switch (job.state) {
     case "pending":
-      return (
-        <StatePanel
-          busy
-          title={job.end === null ? "Waiting for the job" : "The job has ended and is being archived"}
-          text={given ?? (job.end === null
-            ? "The job has not started, or its first samples have not been taken yet."
-            : "The last samples arrive about 45 s after the end of a job; then they are read once and kept.")}
-          todo="Nothing: this page follows by itself."
-          code={code}
-        />
-      );
+      return job.end === null
+        ? ["Waiting for the job", "The job has not started, or its first samples have not been taken yet.", FOLLOWS]
+        : ["The job has ended and is being archived", "The last samples arrive within a minute; then they are read once and kept.", FOLLOWS];
     case "live":
-      return (
-        <StatePanel busy title="The job is running; no sample yet" text={given ?? "The first graph appears after the next scrape of the machine."} todo="Nothing: this page follows by itself." code={code} />
-      );
+      return ["The job is running; no sample yet", "The first graph appears after the next scrape of the machine.", FOLLOWS];
     case "unavailable":
-      return (
-        <StatePanel
-          title="There are no measurements of this job"
-          text={given ?? (job.verdict === null ? "The archive gives no reason." : verdictWords(job.verdict).long)}
-          todo={whatToDo(job.reason, job.verdict)}
-          code={code}
-        />
-      );
+      return ["There are no measurements of this job", "The archive gives no reason.", CHECK];
     case "expired":
-      return (
-        <StatePanel
-          title="The samples have expired"
-          text={given ?? "The archive's policy keeps samples for a limited time. The job's summary stays."}
-          todo="Use the numbers below. To keep samples longer, raise the retention in the configuration; what has expired cannot come back."
-          code={code}
-        />
-      );
+      return [
+        "The samples have expired", "The archive keeps samples for a limited time. The job's summary stays.",
+        "Use the numbers below. Keep samples longer in the configuration; what has expired cannot come back.",
+      ];
     default:
-      return (
-        <StatePanel
-          title="No samples lie in this job's time"
-          text={given ?? (job.verdict === null ? `The profile holds ${count(0)} samples.` : verdictWords(job.verdict).long)}
-          todo={whatToDo(job.reason, job.verdict)}
-          code={code}
-        />
-      );
+      return ["No samples lie in this job's time", "The profile is empty.", CHECK];
   }
+}
+
+/** Panel for a job without anything to draw. */
+export function JobState({ job, problem, retry }: { job: Job; problem: Problem | null; retry: () => void }) {
+  if (problem !== null) return <ProblemPanel problem={problem} retry={retry} />;
+  const [title, text, todo] = words(job);
+  const verdict = job.verdict === null ? "" : verdictWords(job.verdict).long;
+  return (
+    <StatePanel
+      busy={job.state === "pending" || job.state === "live"}
+      title={title}
+      text={job.reasonText ?? (job.reason === null ? verdict || text : `The reason given is: ${readable(job.reason)}.`)}
+      todo={whatToDo(job.reason, job.verdict, todo)}
+      code={job.reason}
+    />
+  );
 }

@@ -49,8 +49,8 @@ export function Toolbar({ job, range, window, zoomed, section, clock, setClock, 
         <button type="button" aria-pressed={table} title="The same numbers as a table (t)" id="table-toggle" onClick={() => act("table")}>Table</button>
       </span>
       <span class="group">
-        <a class="button" download href={downloadUrl(job.source, job.jobId, range, "csv")} title="Samples of the shown range">CSV</a>
-        <a class="button" download href={downloadUrl(job.source, job.jobId, range, "json")} title="Samples of the shown range">JSON</a>
+        <a class="button" download={`${job.source}-${job.jobId}.csv`} href={downloadUrl(job.source, job.jobId, range, "csv")} title="Samples of the shown range">CSV</a>
+        <a class="button" download={`${job.source}-${job.jobId}.json`} href={downloadUrl(job.source, job.jobId, range, "json")} title="Samples of the shown range">JSON</a>
       </span>
       <button type="button" title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts" onClick={() => act("help")}>?</button>
     </div>

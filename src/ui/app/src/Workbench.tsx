@@ -13,7 +13,7 @@ import { CHARTS, OOM } from "./metrics";
 import { readPalette } from "./palette";
 import { WHOLE, type View } from "./route";
 import { SampleTable } from "./SampleTable";
-import { findSection, fit, neighbour, sectionRange, zoom, type Placed } from "./sections";
+import { findSection, fit, neighbour, sectionKey, sectionRange, zoom, type Placed } from "./sections";
 import { markReady } from "./StatePanel";
 import type { Clock } from "./ticks";
 import { Toolbar } from "./Toolbar";
@@ -81,7 +81,7 @@ export function Workbench({ job, frame, placed, window, view, setView }: Props) 
   const [host, width] = useWidth();
 
   const smallest = smallestRange(job, frame);
-  const section = findSection(placed, view.section, view.nth);
+  const section = findSection(placed, view.section);
   const range = shownRange(view, section, window, smallest);
   const zoomed = range.from > window.from || range.to < window.to;
   const ooms = useMemo(() => kills(frame), [frame]);
@@ -103,7 +103,7 @@ export function Workbench({ job, frame, placed, window, view, setView }: Props) 
   const setRange = (next: Range | null, keep: boolean): void =>
     setView(keep && view.section !== null ? { ...view, range: next } : { ...WHOLE, range: next });
   const goSection = (next: Placed): void =>
-    setView({ section: next.name, nth: next.nth, range: sectionRange(next, window, smallest) });
+    setView({ section: sectionKey(next), range: sectionRange(next, window, smallest) });
   const reset = (): void => setView(WHOLE);
   const zoomBy = (factor: number): void => {
     const middle = cursor.at !== null && cursor.at >= range.from && cursor.at <= range.to ? cursor.at : (range.from + range.to) / 2;

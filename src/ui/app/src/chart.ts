@@ -1,17 +1,16 @@
 // One chart: a uPlot canvas with its scales, marks and crosshair. It draws what it is told; state lives above it.
 import uPlot from "uplot";
-import { axisTop, measured, peak, type Frame } from "./frame";
+import { axisTop, peak, type Frame } from "./frame";
 import { CANVAS_FONT, drawAbove, drawBehind, type Marks } from "./marks";
 import { axisFormatter, type ChartSpec } from "./metrics";
 import { DASHES, type Palette } from "./palette";
-import { lonely, stepPaths, widthless } from "./paths";
+import { linePaths, lonely, stepPaths, widthless } from "./paths";
 import { BYTE_STEPS, TIME_STEPS, timeLabel, timeSplits, type Clock } from "./ticks";
 import type { Cell, Range } from "./types";
 
 /** Room for the value axis and at the right edge; the section lanes use the same, so that both line up. */
 export const GUTTER_LEFT = 68;
 export const GUTTER_RIGHT = 12;
-const EMPTY: readonly Cell[] = [];
 
 export interface ChartState {
   frame: Frame;
@@ -165,22 +164,23 @@ export class ChartView {
   private series(series: ChartSpec["series"][number]): uPlot.Series {
     const style = series.style - 1;
     const rate = series.kind === "rate";
+    const filled = series.filled === true;
+    const points = (): readonly number[] => this.state.frame.x;
     const stroke = (): string => this.state.palette.lines[style] ?? "";
-    const values = (): readonly Cell[] => (measured(this.values(series.metric, series.kind)) ? this.values(series.metric, series.kind) : EMPTY);
     return {
       label: series.label,
       scale: "y",
       stroke,
-      width: series.filled === true ? 1.75 : 1.5,
+      width: filled ? 1.75 : 1.5,
       dash: [...(DASHES[style] ?? [])],
-      ...(series.filled === true ? { fill: () => this.state.palette.areas[style] ?? "" } : {}),
-      ...(rate ? { paths: stepPaths(() => this.state.frame.starts, series.filled === true) } : {}),
+      ...(filled ? { fill: () => this.state.palette.areas[style] ?? "" } : {}),
+      paths: rate ? stepPaths(points, () => this.state.frame.starts, filled) : linePaths(points, filled),
       points: {
         show: true,
         size: 6,
         stroke,
         fill: stroke,
-        filter: () => (rate ? widthless(this.state.frame.x, this.state.frame.starts, values()) : lonely(values())),
+        filter: () => (rate ? widthless(points(), this.state.frame.starts, this.values(series.metric, "rate")) : lonely(this.values(series.metric, "gauge"))),
       },
     };
   }

@@ -1,5 +1,5 @@
 // The sentences on top of the page: only what the record and the profile say, no advice and no diagnosis.
-import { bytes, coreNumber, count, duration, offset, percent } from "./format";
+import { bytes, coreNumber, cores, count, duration, offset, percent } from "./format";
 import { peak, type Frame } from "./frame";
 import { sectionAt, type Placed } from "./sections";
 import type { Cell, Job, Range, Stats } from "./types";
@@ -35,7 +35,7 @@ function memorySentence(job: Job, frame: Frame | null, placed: readonly Placed[]
     return [text("Memory used was between "), value(bytes(range.low)), text(" and "), value(bytes(range.high)), ...of, text(".")];
   }
   const sentence: Sentence = [text("Memory peaked at "), value(bytes(found.value)), ...of];
-  if (total !== null) sentence.push(text(` (${percent(found.value / total)})`));
+  if (total !== null) sentence.push(text(` (${percent(found.value / total).replace(" ", "\u00a0")})`));
   if (found.at !== null) {
     sentence.push(text(" at "), value(offset(found.at - window.from)));
     const during = sectionAt(placed, found.at);
@@ -48,10 +48,10 @@ function memorySentence(job: Job, frame: Frame | null, placed: readonly Placed[]
 function cpuSentence(job: Job, window: Range): Sentence | null {
   const stats = job.summary.get("cpu_used_cores");
   const cpus = job.machine.cpuCount;
-  const of = cpus === null ? "" : ` of ${count(cpus)}`;
+  const shown = (used: number): string => (cpus === null ? cores(used) : `${coreNumber(used)} of ${count(cpus)} cores`);
   const mean = stats?.mean ?? null;
   if (mean !== null) {
-    const sentence: Sentence = [text("CPU used "), value(`${coreNumber(mean)}${of} cores`), text(" on average")];
+    const sentence: Sentence = [text("CPU used "), value(shown(mean)), text(" on average")];
     const max = stats?.max ?? null;
     if (max !== null) sentence.push(text(", "), value(coreNumber(max)), text(" at most"));
     sentence.push(text("."));
@@ -62,7 +62,7 @@ function cpuSentence(job: Job, window: Range): Sentence | null {
   if (range === null || !(length > 0)) return null;
   return [
     text("CPU used between "), value(coreNumber(range.low / length)), text(" and "),
-    value(`${coreNumber(range.high / length)}${of} cores`), text(" on average."),
+    value(shown(range.high / length)), text(" on average."),
   ];
 }
 

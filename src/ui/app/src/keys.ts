@@ -18,8 +18,8 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { action: "left", keys: ["ArrowLeft"], shown: "←", does: "cursor to the previous sample" },
   { action: "farRight", keys: ["ArrowRight"], shown: "Shift →", does: "ten samples on", shift: true },
   { action: "farLeft", keys: ["ArrowLeft"], shown: "Shift ←", does: "ten samples back", shift: true },
-  { action: "first", keys: ["Home"], shown: "Home", does: "cursor to the first sample shown" },
-  { action: "last", keys: ["End"], shown: "End", does: "cursor to the last sample shown" },
+  { action: "first", keys: ["Home"], shown: "Shift Home", does: "first sample shown", shift: true },
+  { action: "last", keys: ["End"], shown: "Shift End", does: "last sample shown", shift: true },
   { action: "zoomIn", keys: ["+", "="], shown: "+", does: "zoom in at the cursor" },
   { action: "zoomOut", keys: ["-", "_"], shown: "-", does: "zoom out" },
   { action: "reset", keys: ["0"], shown: "0", does: "show the whole job" },
@@ -42,7 +42,7 @@ function taken(event: KeyboardEvent): boolean {
 
 export function findShortcut(key: string, shift: boolean): Shortcut | null {
   const matching = SHORTCUTS.filter((shortcut) => shortcut.keys.includes(key));
-  return matching.find((shortcut) => (shortcut.shift ?? false) === shift) ?? matching[0] ?? null;
+  return matching.find((shortcut) => (shortcut.shift ?? false) === shift) ?? matching.find((shortcut) => shortcut.shift !== true) ?? null;
 }
 
 /** Single letters can be switched off (WCAG 2.1.4): speech input would set them off by accident. */

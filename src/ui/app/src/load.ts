@@ -16,7 +16,6 @@ export interface Loaded {
   profileProblem: Problem | null;
   /** Why the last refresh failed; the page shows what it had before. */
   stale: Problem | null;
-  at: number;
 }
 
 export type Load = { phase: "loading" } | { phase: "failed"; problem: Problem } | ({ phase: "ready" } & Loaded);
@@ -38,7 +37,7 @@ async function load(source: string, jobId: string, before: Load, signal: AbortSi
     // A job that is gone is gone; anything else may pass, and what we have is still true.
     return before.phase === "ready" && problem.status !== 404 ? { ...before, stale: problem } : { phase: "failed", problem };
   }
-  const ready: Loaded = { job: job.value, profile: null, profileProblem: null, stale: null, at: Date.now() };
+  const ready: Loaded = { job: job.value, profile: null, profileProblem: null, stale: null };
   const held = before.phase === "ready" ? before.profile : null;
   const expected = job.value.state === "archived" || job.value.state === "live";
   if (profile.status === "fulfilled") {

@@ -1,5 +1,6 @@
-// Path of a rate: a step over exactly the time each value covers, (start, ts]. Nothing is drawn between two steps that
-// do not touch. uPlot's own stepped path would stretch a value back to the previous sample even across a hole.
+// How lines are drawn. A rate is a step over exactly the time each value covers, (start, ts]; a gauge is a line from
+// sample to sample. Nothing is drawn between steps that do not touch, nor across a point without a value. uPlot's own
+// stepped path would stretch a value back to the previous sample even across a hole.
 import type uPlot from "uplot";
 import type { Cell } from "./types";
 
@@ -29,42 +30,76 @@ export function steps(x: readonly number[], starts: readonly Cell[], values: rea
   return found;
 }
 
-export function stepPaths(starts: () => readonly Cell[], filled: boolean): uPlot.Series.PathBuilder {
+/** Draws runs of joined points: a line each, and the area below it. */
+class Pen {
+  readonly stroke = new Path2D();
+  readonly fill = new Path2D();
+  private end: number | null = null;
+
+  constructor(private readonly base: number) {}
+
+  start(x: number, y: number): void {
+    this.close();
+    this.stroke.moveTo(x, y);
+    this.fill.moveTo(x, this.base);
+    this.fill.lineTo(x, y);
+    this.end = x;
+  }
+
+  line(x: number, y: number): void {
+    this.stroke.lineTo(x, y);
+    this.fill.lineTo(x, y);
+    this.end = x;
+  }
+
+  close(): void {
+    if (this.end !== null) this.fill.lineTo(this.end, this.base);
+    this.end = null;
+  }
+}
+
+type Draw = (pen: Pen, values: readonly Cell[], x: (at: number) => number, y: (value: number) => number, min: number, max: number) => void;
+
+function paths(filled: boolean, draw: Draw): uPlot.Series.PathBuilder {
   return (u, seriesIdx) => {
-    const xs = u.data[0] as readonly number[];
-    const ys = u.data[seriesIdx] as readonly Cell[];
-    const min = u.scales["x"]?.min ?? 0;
-    const max = u.scales["x"]?.max ?? 1;
-    const stroke = new Path2D();
-    const fill = new Path2D();
-    const base = u.valToPos(0, "y", true);
-    let open = false;
-    let end = 0;
-    const close = (): void => {
-      if (open) fill.lineTo(end, base);
-      open = false;
-    };
-    for (const step of steps(xs, starts(), ys)) {
-      if (step.to < min || step.from > max) continue;
-      const left = u.valToPos(step.from, "x", true);
-      const right = u.valToPos(step.to, "x", true);
-      const y = u.valToPos(step.value, "y", true);
-      if (step.joined && open) {
-        stroke.lineTo(left, y);
-      } else {
-        close();
-        stroke.moveTo(left, y);
-        fill.moveTo(left, base);
-      }
-      fill.lineTo(left, y);
-      stroke.lineTo(right, y);
-      fill.lineTo(right, y);
-      open = true;
-      end = right;
-    }
-    close();
-    return { stroke, fill: filled ? fill : null, clip: null, band: null, flags: 1 };
+    const { min = 0, max = 1 } = u.scales["x"] ?? {};
+    const pen = new Pen(u.valToPos(0, "y", true));
+    draw(pen, u.data[seriesIdx] as readonly Cell[], (at) => u.valToPos(at, "x", true), (value) => u.valToPos(value, "y", true), min, max);
+    pen.close();
+    return { stroke: pen.stroke, fill: filled ? pen.fill : null, clip: null, band: null, flags: 1 };
   };
+}
+
+export function stepPaths(points: () => readonly number[], starts: () => readonly Cell[], filled: boolean): uPlot.Series.PathBuilder {
+  return paths(filled, (pen, values, x, y, min, max) => {
+    let open = false;
+    for (const step of steps(points(), starts(), values)) {
+      if (step.to < min || step.from > max) continue;
+      const height = y(step.value);
+      if (step.joined && open) pen.line(x(step.from), height);
+      else pen.start(x(step.from), height);
+      pen.line(x(step.to), height);
+      open = true;
+    }
+  });
+}
+
+export function linePaths(points: () => readonly number[], filled: boolean): uPlot.Series.PathBuilder {
+  return paths(filled, (pen, values, x, y, min, max) => {
+    const at = points();
+    let open = false;
+    values.forEach((value, point) => {
+      // One sample beyond each edge, so that the line runs out of the picture.
+      const seen = (at[point + 1] ?? Infinity) >= min && (at[point - 1] ?? -Infinity) <= max;
+      if (value === null || !seen) open = false;
+      else {
+        const left = x(at[point] ?? 0);
+        if (open) pen.line(left, y(value));
+        else pen.start(left, y(value));
+        open = true;
+      }
+    });
+  });
 }
 
 /** Samples a line cannot show: both neighbours are missing, so they become dots. */

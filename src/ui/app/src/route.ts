@@ -3,14 +3,13 @@ import type { Range } from "./types";
 
 export type Route = { page: "list" } | { page: "job"; source: string; jobId: string } | { page: "nowhere" };
 
-/** `nth` counts sections of one name from 1. */
+/** `section` is `name`, or `name#ordinal` for repeated names, as in the API. */
 export interface View {
   range: Range | null;
   section: string | null;
-  nth: number;
 }
 
-export const WHOLE: View = { range: null, section: null, nth: 1 };
+export const WHOLE: View = { range: null, section: null };
 
 function decode(part: string): string | null {
   try {
@@ -39,26 +38,21 @@ export function parseView(search: string): View {
   const query = new URLSearchParams(search);
   const from = instant(query.get("from"));
   const to = instant(query.get("to"));
-  const nth = Number(query.get("nth"));
   return {
     range: from !== null && to !== null && to > from ? { from, to } : null,
     section: query.get("section") || null,
-    nth: Number.isInteger(nth) && nth > 1 ? nth : 1,
   };
 }
 
 /** The query string of a view; other parameters (such as theme) stay as they are. */
 export function viewSearch(search: string, view: View): string {
   const query = new URLSearchParams(search);
-  for (const key of ["from", "to", "section", "nth"]) query.delete(key);
+  for (const key of ["from", "to", "section"]) query.delete(key);
   if (view.range !== null) {
     query.set("from", String(Math.round(view.range.from)));
     query.set("to", String(Math.round(view.range.to)));
   }
-  if (view.section !== null) {
-    query.set("section", view.section);
-    if (view.nth > 1) query.set("nth", String(view.nth));
-  }
+  if (view.section !== null) query.set("section", view.section);
   const text = query.toString();
   return text === "" ? "" : `?${text}`;
 }

@@ -45,4 +45,6 @@ export function follow(event: MouseEvent): void {
   event.preventDefault();
   go(link.getAttribute("href") ?? "/");
   scrollTo(0, 0);
+  // The link may be gone with its page; reading and tabbing go on at the new content.
+  document.getElementById("main")?.focus();
 }

@@ -59,9 +59,19 @@ export function placeSections(sections: readonly Section[], open: number): Place
   return placed;
 }
 
-export function findSection(placed: readonly Placed[], name: string | null, nth: number): Placed | null {
-  if (name === null) return null;
-  return placed.find((section) => section.name === name && section.nth === nth) ?? null;
+/** The API's way to name a section: `name`, or `name#ordinal` for the second and later ones of a name. */
+export function sectionKey(section: Placed): string {
+  return section.nth > 1 ? `${section.name}#${section.nth}` : section.name;
+}
+
+export function findSection(placed: readonly Placed[], key: string | null): Placed | null {
+  if (key === null) return null;
+  const ordinal = /^(.*)#(\d+)$/s.exec(key);
+  return (
+    placed.find((section) => section.name === key) ??
+    placed.find((section) => section.name === ordinal?.[1] && section.nth === Number(ordinal[2])) ??
+    null
+  );
 }
 
 /** The innermost section that contains an instant: what the log was doing then. */

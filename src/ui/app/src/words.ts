@@ -1,4 +1,4 @@
-// The closed lists of the API in words: states, verdicts and reasons, each with what to do about it.
+// The closed lists of the API in words: verdicts and reasons, each with what to do about it.
 
 export interface Words {
   short: string;
@@ -8,35 +8,47 @@ export interface Words {
 const VERDICTS: Readonly<Record<string, Words>> = {
   complete: { short: "complete", long: "Samples cover the whole job." },
   partial: { short: "partial", long: "Some of the job has no samples. What is missing is marked in the graphs and not guessed." },
-  host_gone: { short: "machine gone early", long: "The machine stopped answering before the job ended: the last part was never measured." },
+  host_gone: { short: "machine gone early", long: "The machine disappeared before the job ended: the last part was never measured." },
   scrape_down: { short: "machine not reached", long: "Prometheus was running but could not read this machine for part of the job." },
   prometheus_gap: { short: "gap in Prometheus", long: "Prometheus itself recorded nothing for part of the job." },
-  unknown_machine: { short: "machine unknown", long: "It is not known which machine ran this job, so there is nothing to read." },
+  unknown_machine: { short: "machine unknown", long: "Prometheus has no samples of the machine for this time." },
   past_retention: { short: "fetched too late", long: "Prometheus had already forgotten this time when it was asked." },
-  too_short: { short: "very short job", long: "The job ended before two samples were taken. The numbers below are bounds, from the samples before and after it." },
-  ambiguous_machine: { short: "machine not certain", long: "More than one machine matches this job, so no numbers are shown as its own." },
+  too_short: { short: "very short job", long: "The job was too short for two samples. The numbers are bounds, from the samples before and after it." },
+  ambiguous_machine: { short: "machine not certain", long: "Several targets in Prometheus carry this machine's name; one of them was taken." },
 };
 
 export function verdictWords(verdict: string): Words {
-  return VERDICTS[verdict] ?? { short: verdict.replace(/_/g, " "), long: "" };
+  return VERDICTS[verdict] ?? { short: readable(verdict), long: "" };
 }
 
+const REGISTER = "Register what is missing; this page follows by itself.";
+const UPSTREAM = "Check the region's Prometheus: is it up, and are its address and token right? It is asked again by itself.";
+const LOST = "This job cannot be recovered. ";
+
+/** By reason, else by verdict. The service's own sentence stands above it and is not repeated. */
 const TO_DO: Readonly<Record<string, string>> = {
-  unknown_machine: "Tell Tachograph which machine this runner uses: send `machine` with the job, or register the runner with PUT /api/v1/runners/{source}/{runner_id}. `tachograph doctor` shows what is missing.",
-  ambiguous_machine: "Make the runner's machine label exact (PUT /api/v1/runners/{source}/{runner_id}, field `machine_value`), then fetch again with `tachograph backfill`.",
-  past_retention: "This job cannot be recovered. For later jobs, check that the service runs all the time and that Prometheus keeps at least a few hours.",
-  host_gone: "The samples may still arrive if Prometheus caught up. Otherwise there is nothing left to read.",
-  scrape_down: "Look at the machine's target in Prometheus: its exporter did not answer at that time.",
-  prometheus_gap: "Look at the Prometheus server of this region: it recorded nothing at that time.",
-  too_short: "Nothing is wrong: the job ended between two samples. A shorter scrape interval would show more.",
-  no_region: "Register the region's Prometheus with PUT /api/v1/regions/{name}.",
-  unknown_region: "Register the region's Prometheus with PUT /api/v1/regions/{name}.",
-  unknown_runner: "Register the runner with PUT /api/v1/runners/{source}/{runner_id}.",
-  not_started: "Nothing to do: a job that never started used no machine.",
+  waiting_for_start: "Send `started_at` with PUT /api/v1/jobs/{source}/{job_id}.",
+  waiting_for_finish: "Send `finished_at` with PUT /api/v1/jobs/{source}/{job_id}.",
+  waiting_for_runner: REGISTER,
+  waiting_for_region: REGISTER,
+  waiting_for_machine: REGISTER,
+  no_samples_yet: "Wait a minute. If it stays, compare the machine's name in Prometheus with the runner's registration.",
+  upstream_unreachable: UPSTREAM,
+  upstream_refused: UPSTREAM,
+  upstream_invalid: UPSTREAM,
+  never_ran: "Nothing: a job that never ran used no machine.",
+  unknown_machine: "Compare the machine's name in Prometheus with `machine_label` and `machine_value` of PUT /api/v1/runners/{source}/{runner_id}.",
+  past_retention: `${LOST}For later jobs, keep this service running and Prometheus' retention above an hour.`,
+  prometheus_gap: `${LOST}Look at the Prometheus server of this region: it recorded nothing at that time.`,
+  never_registered: `${LOST}For later jobs, register the runner and its region.`,
+  upstream_failed: `${LOST}For later jobs, check the region's Prometheus.`,
+  host_gone: "Nothing: what was measured is shown.",
+  scrape_down: "Look at the machine's target in Prometheus: its exporter did not answer.",
+  too_short: "Nothing is wrong. A shorter scrape interval would show more of such jobs.",
 };
 
-export function whatToDo(reason: string | null, verdict: string | null): string {
-  return TO_DO[reason ?? ""] ?? TO_DO[verdict ?? ""] ?? "Run `tachograph doctor` on the server: it checks the region's Prometheus, the machine's labels and the clock, and names the fix.";
+export function whatToDo(reason: string | null, verdict: string | null, otherwise: string): string {
+  return TO_DO[reason ?? ""] ?? TO_DO[verdict ?? ""] ?? otherwise;
 }
 
 /** A code of the API, readable: script_failure -> script failure. */

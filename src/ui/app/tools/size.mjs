@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
-const BUDGET = 45 * 1024;
+const BUDGET = 45_000;
 const dir = new URL("../../dist/assets/", import.meta.url);
 let total = 0;
 for (const name of readdirSync(dir).sort()) {

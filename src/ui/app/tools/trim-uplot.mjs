@@ -34,6 +34,12 @@ const EDITS = [
   // No areas between two series.
   [/flags != 0 && bands\.forEach\(/, "false && bands.forEach(", 1],
   [/let \[ bandFillDir, bandClipDir \] = bandFillClipDirs\(u, seriesIdx\);/g, "const bandFillDir = 0, bandClipDir = 0;", 3],
+  // The page brings its own paths, and labels its charts in HTML.
+  [/const linearPath = linear\(\) ;/, "const linearPath = null;", 1],
+  [/\(paths\.linear +=[^;]+;/, "", 1],
+  [/return \(sx\.ori == 0/, "return (true", 1],
+  [/let angle = axis\._rotate \* -PI\/180;/, "const angle = 0;", 1],
+  [/if \(opts\.title\) \{/, "if (false) {", 1],
   // The page gives every scale its range.
   [/if \(scaleKey != xScaleKey \|\| \([\s\S]+?sc\.range = fnOrSelf\(rn[\s\S]+?\)\s*\);\n/, "sc.range = rn;\n", 1],
   [/(?<=const (?:days|months)3 = )/g, "/*@__PURE__*/ ", 2],

@@ -1,0 +1,321 @@
+// Checks of the graphs: drawing, zoom, address, sections, crosshair, keyboard, table, downloads.
+import { canvases, ready } from "./browser.mjs";
+import { equal, truth } from "./check.mjs";
+
+const JOB = "/jobs/gitlab/4242";
+const START = Date.UTC(2026, 10, 23, 17, 42, 10);
+const IDS = ["cpu", "memory", "network", "disk"];
+
+const query = (page) => new URL(page.url()).searchParams;
+const settle = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+/** The time range that each chart says it shows. */
+export const shown = (page) => page.$$eval(".plot", (all) => all.map((plot) => /, (.+?): /.exec(plot.getAttribute("aria-label"))[1]));
+const pictures = (page) => page.$$eval(".chart canvas", (all) => all.map((canvas) => canvas.toDataURL()));
+
+async function drag(page, chart, from, to) {
+  const box = await page.locator(`#chart-${chart} .u-over`).boundingBox();
+  await page.mouse.move(box.x + box.width * from, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * ((from + to) / 2), box.y + box.height / 2, { steps: 3 });
+  await page.mouse.move(box.x + box.width * to, box.y + box.height / 2, { steps: 3 });
+  await page.mouse.up();
+  await settle(page);
+}
+
+function same(values, what) {
+  truth(new Set(values).size === 1 && values.length === IDS.length, `${what}: the charts differ: ${values.join(" | ")}`);
+  return values[0];
+}
+
+/** Pixels of the first line's colour in one column of a chart's canvas. */
+function inkAt(page, chart, ms) {
+  return page.evaluate(([id, at, start]) => {
+    const over = document.querySelector(`#chart-${id} .u-over`).getBoundingClientRect();
+    const canvas = document.querySelector(`#chart-${id} canvas`);
+    const box = canvas.getBoundingClientRect();
+    const scale = canvas.width / box.width;
+    const x = Math.round((over.left - box.left + (over.width * (at - start)) / 750_000) * scale);
+    const top = Math.round((over.top - box.top) * scale);
+    const { data } = canvas.getContext("2d").getImageData(x, top, 1, Math.round(over.height * scale));
+    const probe = document.createElement("canvas").getContext("2d");
+    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--line-1").trim();
+    probe.fillRect(0, 0, 1, 1);
+    const line = probe.getImageData(0, 0, 1, 1).data;
+    let ink = 0;
+    for (let at4 = 0; at4 < data.length; at4 += 4) {
+      if ([0, 1, 2].every((channel) => Math.abs(data[at4 + channel] - line[channel]) < 12)) ink += 1;
+    }
+    return ink;
+  }, [chart, ms, START]);
+}
+
+export function chartChecks(server) {
+  return [
+    ["archived job: four graphs are drawn, sentences and tables stand", async ({ page, open }) => {
+      await open(JOB);
+      const drawn = await canvases(page);
+      equal(drawn.length, 4, "canvases");
+      for (const one of drawn) truth(one.inked > 2000 && one.colours > 10, `a blank canvas: ${JSON.stringify(one)}`);
+      const facts = await page.textContent("#facts");
+      truth(/Memory peaked at 7\.\d+ GiB of 8 GiB \(9\d\s%\) at \+\d\d:\d\d, during step_script\./.test(facts), facts);
+      truth(facts.includes("CPU used 2.31 of 4 cores on average") && facts.includes("2 out-of-memory kills"), facts);
+      equal(await page.locator(".lane").count(), 11, "lanes");
+      equal(await page.locator("table.sections tbody tr").count(), 11, "section rows");
+      truth((await page.textContent("table.summary")).includes("CPU used"), "summary");
+      equal(await page.getAttribute("a.out", "href"), "https://ci.example.org/acme/checkout/-/jobs/4242", "link to the log");
+      equal(same(await shown(page), "range"), "+00:00 to +12:30", "range");
+    }],
+    ["first chart comes fast enough", async ({ page, open }) => {
+      await open(JOB);
+      await page.reload();
+      await ready(page);
+      const took = await page.evaluate(() => performance.now());
+      truth(took < 5000, `${Math.round(took)} ms`);
+    }],
+    ["dragging on one graph zooms all and the address; reload, back and forward keep it", async ({ page, open }) => {
+      await open(JOB);
+      const whole = await pictures(page);
+      await drag(page, "memory", 0.4, 0.6);
+      const from = Number(query(page).get("from"));
+      const to = Number(query(page).get("to"));
+      truth(Math.abs(from - (START + 300_000)) < 5000 && Math.abs(to - (START + 450_000)) < 5000, `from ${from - START} to ${to - START}`);
+      const range = same(await shown(page), "zoomed");
+      truth(/^\+0[45]:\d\d to \+07:\d\d$/.test(range), range);
+      const zoomed = await pictures(page);
+      zoomed.forEach((one, index) => truth(one !== whole[index], `chart ${IDS[index]} did not change`));
+      await page.reload();
+      await ready(page);
+      equal(same(await shown(page), "reloaded"), range, "range after reload");
+      await drag(page, "cpu", 0.2, 0.8);
+      const deeper = same(await shown(page), "deeper");
+      truth(deeper !== range, "second zoom");
+      await page.goBack();
+      await settle(page);
+      equal(same(await shown(page), "back"), range, "back");
+      await page.goForward();
+      await settle(page);
+      equal(same(await shown(page), "forward"), deeper, "forward");
+    }],
+    ["double-click shows the whole job again", async ({ page, open }) => {
+      await open(`${JOB}?from=${START + 100_000}&to=${START + 200_000}`);
+      equal(same(await shown(page), "start"), "+01:40 to +03:20", "range");
+      await page.locator("#chart-disk .u-over").dblclick();
+      await settle(page);
+      equal(same(await shown(page), "reset"), "+00:00 to +12:30", "range");
+      equal(query(page).get("from"), null, "from");
+    }],
+    ["twenty deep links restore exactly", async ({ page, open }) => {
+      for (let n = 0; n < 20; n += 1) {
+        const [from, to] = [START + n * 20_000, START + n * 20_000 + 60_000 + n * 1000];
+        await open(`${JOB}?from=${from}&to=${to}&theme=${n % 2 ? "dark" : "light"}`);
+        equal([query(page).get("from"), query(page).get("to")], [String(from), String(to)], "address");
+        const csv = await page.getAttribute('a[href*="format=csv"]', "href");
+        equal([new URLSearchParams(csv.split("?")[1]).get("from"), new URLSearchParams(csv.split("?")[1]).get("to")], [String(from), String(to)], "download");
+        equal(await page.evaluate(() => document.documentElement.dataset.theme), n % 2 ? "dark" : "light", "theme");
+      }
+    }],
+    ["a click on a section zooms to it and marks it; the address names it", async ({ page, open }) => {
+      await open(JOB);
+      const before = await pictures(page);
+      await page.locator(".lane", { hasText: "unit_tests" }).click();
+      await settle(page);
+      equal(query(page).get("section"), "unit_tests", "section");
+      truth((await page.textContent("#range")).startsWith("unit_tests"), "toolbar");
+      equal(await page.locator('.lane[aria-selected="true"]').count(), 1, "chosen lanes");
+      const range = same(await shown(page), "section");
+      truth(/^\+06:4\d to \+11:0\d$/.test(range), range);
+      truth((await pictures(page)).every((one, index) => one !== before[index]), "pictures");
+      await page.goBack();
+      await settle(page);
+      equal(same(await shown(page), "back"), "+00:00 to +12:30", "back");
+    }],
+    ["a link with only a section zooms to it; repeated names have numbers", async ({ page, open }) => {
+      await open(`${JOB}?section=retry%232`);
+      truth((await page.textContent("#range")).startsWith("retry (2)"), await page.textContent("#range"));
+      await page.locator("table.sections button.link", { hasText: "retry (1)" }).click();
+      await settle(page);
+      equal(query(page).get("section"), "retry", "address");
+      await open(`${JOB}?section=doesnotexist`);
+      equal(same(await shown(page), "unknown"), "+00:00 to +12:30", "an unknown section is ignored");
+    }],
+    ["one crosshair for all graphs, with every value", async ({ page, open }) => {
+      await open(JOB);
+      const box = await page.locator("#chart-cpu .u-over").boundingBox();
+      await page.mouse.move(box.x + box.width * 0.4, box.y + 40);
+      await settle(page);
+      const lines = await page.$$eval(".u-cursor-x", (all) => all.map((line) => Math.round(line.getBoundingClientRect().left)));
+      same(lines.map(String), "crosshair");
+      const lane = await page.locator(".lane-cursor").boundingBox();
+      truth(Math.abs(lane.x - lines[0]) <= 2, `lane crosshair at ${lane.x}, charts at ${lines[0]}`);
+      const values = await page.$$eval(".legend .value", (all) => all.map((value) => value.textContent));
+      equal(values.length, 11, "values");
+      truth(values.every((value) => /^[<\d]/.test(value)), values.join(" | "));
+      const time = await page.textContent("#chart-disk .at");
+      truth(/^\+0[45]:\d\d · cargo_build$/.test(time), time);
+      await page.mouse.move(5, 5);
+      await settle(page);
+      truth((await page.$$eval(".legend .value", (all) => all.map((value) => value.textContent))).every((value) => value.startsWith("max")), "leaving clears");
+    }],
+    ["hovering stays below a frame", async ({ page, open }) => {
+      await open("/jobs/gitlab/many");
+      const slow = await page.evaluate(async () => {
+        const over = document.querySelector("#chart-cpu .u-over");
+        const box = over.getBoundingClientRect();
+        const times = [];
+        for (let n = 0; n < 120; n += 1) {
+          const begun = performance.now();
+          over.dispatchEvent(new MouseEvent("mousemove", { bubbles: true, clientX: box.left + (n * box.width) / 120, clientY: box.top + 50, movementX: 1 }));
+          times.push(performance.now() - begun);
+          await new Promise((done) => requestAnimationFrame(done));
+        }
+        return times.sort((a, b) => a - b)[Math.floor(times.length * 0.95)];
+      });
+      console.log(`      hover, 5,000 points and 1,000 sections: p95 ${slow.toFixed(1)} ms`);
+      truth(slow < 16, `p95 ${slow} ms`);
+    }],
+    ["a gap is a gap: no line in it, hatched, listed, and said", async ({ page, open }) => {
+      await open("/jobs/gitlab/gap");
+      const inside = START + 0.655 * 750_000;
+      for (const chart of IDS) equal(await inkAt(page, chart, inside), 0, `line in the gap of ${chart}`);
+      for (const chart of IDS) truth((await inkAt(page, chart, START + (chart === "network" ? 60_000 : 250_000))) > 0, `no line where samples are (${chart})`);
+      const notice = await page.textContent("#verdict");
+      truth(notice.includes("1 gap, 1 min 45 s") && notice.includes("+07:19 to +09:04"), notice);
+      truth((await page.getAttribute("#chart-cpu .plot", "aria-label")).includes("1 gap without samples"), "label");
+      const box = await page.locator("#chart-cpu .u-over").boundingBox();
+      await page.mouse.move(box.x + box.width * 0.655, box.y + 40);
+      await settle(page);
+      truth((await page.$$eval(".legend .value", (all) => all.map((value) => value.textContent))).every((value) => value === "–"), "values in the gap");
+      await page.keyboard.press("t");
+      truth((await page.textContent(".sample-table .gap")).includes("no samples for 1 min 45 s"), "table");
+    }],
+    ["the mouse zooms with buttons, switches lines, clock and scale", async ({ page, open }) => {
+      await open(JOB);
+      await page.getByRole("button", { name: "Zoom in" }).click();
+      await settle(page);
+      equal(same(await shown(page), "in"), "+03:07 to +09:22", "zoomed in");
+      await page.getByRole("button", { name: "Zoom out" }).click();
+      await settle(page);
+      equal(same(await shown(page), "out"), "+00:00 to +12:30", "zoomed out");
+      const before = await pictures(page);
+      await page.getByRole("button", { name: "cache", exact: true }).click();
+      await settle(page);
+      const without = await pictures(page);
+      truth(without[1] !== before[1] && without[0] === before[0], "only the memory chart loses a line");
+      await page.getByRole("button", { name: "UTC" }).click();
+      await settle(page);
+      equal(same(await shown(page), "clock"), "17:42:10 to 17:54:40", "UTC");
+      truth((await pictures(page))[0] !== without[0], "the axis follows the clock");
+      await page.getByRole("button", { name: "Capacity" }).click();
+      await settle(page);
+      await page.reload();
+      await ready(page);
+      equal(same(await shown(page), "clock"), "17:42:10 to 17:54:40", "the clock is remembered");
+    }],
+    ["every action has a key", async ({ page, open }) => {
+      await open(JOB);
+      const range = async () => same(await shown(page), "keys");
+      const press = async (key) => {
+        await page.keyboard.press(key);
+        await settle(page);
+      };
+      await press("ArrowRight");
+      await press("ArrowRight");
+      const said = await page.textContent("#announcer");
+      truth(/^\+00:19, in get_sources\. CPU: used .+ cores.* Memory: used .+ Network: .+ Disk: /.test(said), said);
+      truth((await page.textContent("#chart-cpu .at")) === "+00:19 · get_sources", await page.textContent("#chart-cpu .at"));
+      await press("Shift+ArrowRight");
+      truth((await page.textContent("#announcer")).startsWith("+02:49"), await page.textContent("#announcer"));
+      await press("ArrowLeft");
+      truth((await page.textContent("#announcer")).startsWith("+02:34"), await page.textContent("#announcer"));
+      await press("Shift+End");
+      truth((await page.textContent("#announcer")).startsWith("+12:19"), await page.textContent("#announcer"));
+      await press("Shift+Home");
+      truth((await page.textContent("#announcer")).startsWith("+00:04"), await page.textContent("#announcer"));
+      await press("Escape");
+      equal(await page.textContent("#chart-cpu .at"), "", "the cursor is away");
+      await press("+");
+      equal(await range(), "+03:07 to +09:22", "+");
+      await press("-");
+      equal(await range(), "+00:00 to +12:30", "-");
+      await press("]");
+      equal(query(page).get("section"), "prepare_executor", "]");
+      await press("]");
+      equal(query(page).get("section"), "get_sources", "]");
+      await press("[");
+      equal(query(page).get("section"), "prepare_executor", "[");
+      await press("0");
+      equal(await range(), "+00:00 to +12:30", "0");
+      equal(query(page).get("section"), null, "0 clears the section");
+      const scaled = await pictures(page);
+      await press("y");
+      truth((await pictures(page))[1] !== scaled[1], "y");
+      await press("c");
+      truth(/^\d\d:\d\d:\d\d to/.test(await range()), "c");
+      await press("t");
+      equal(await page.locator(".sample-table tbody tr").count(), 51, "rows of the table");
+      equal(await page.locator(".plot").count(), 0, "graphs are away");
+      await press("t");
+      equal(await page.locator(".plot").count(), 4, "graphs are back");
+      truth((await canvases(page)).every((one) => one.inked > 2000), "graphs are drawn again");
+      await press("?");
+      equal(await page.locator("dialog[open]").count(), 1, "help");
+      await press("Escape");
+      equal(await page.locator("dialog").count(), 0, "help is closed");
+    }],
+    ["lanes by keyboard: one stop, arrows choose, Enter zooms", async ({ page, open }) => {
+      await open(JOB);
+      await page.locator(".lane-scroll").focus();
+      await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("ArrowRight");
+      const active = await page.getAttribute(".lane-scroll", "aria-activedescendant");
+      equal(active, "section-2", "active section");
+      equal(await page.textContent("#announcer"), "", "the cursor did not move");
+      await page.keyboard.press("Enter");
+      await settle(page);
+      equal(query(page).get("section"), "restore_cache", "zoomed");
+    }],
+    ["single-key shortcuts can be switched off", async ({ page, open }) => {
+      await open(JOB);
+      await page.keyboard.press("?");
+      await page.getByRole("checkbox").uncheck();
+      await page.getByRole("button", { name: "Close" }).click();
+      await page.keyboard.press("t");
+      equal(await page.locator(".sample-table").count(), 0, "t does nothing");
+      await page.keyboard.press("ArrowRight");
+      truth((await page.textContent("#announcer")) !== "", "arrows still work");
+      await page.reload();
+      await ready(page);
+      await page.keyboard.press("t");
+      equal(await page.locator(".sample-table").count(), 0, "still off");
+    }],
+    ["downloads name the shown range and agree with the table", async ({ page, open }) => {
+      await open(`${JOB}?from=${START}&to=${START + 750_000}`);
+      const csv = await page.evaluate(async () => (await fetch(document.querySelector('a[href*="format=csv"]').href)).text());
+      equal(csv.trim().split("\n").length - 1, 51, "rows of the CSV");
+      truth((await page.getAttribute('a[href*="format=json"]', "href")).startsWith("/api/v1/jobs/gitlab/4242/profile?from="), "JSON link");
+    }],
+    ["sorting sections by memory finds the greedy one", async ({ page, open }) => {
+      await open(JOB);
+      await page.getByRole("button", { name: "Peak memory" }).click();
+      truth((await page.textContent("table.sections tbody tr:first-child")).includes("unit_tests"), "first row");
+      equal(await page.locator('th[aria-sort="descending"]').count(), 1, "aria-sort");
+    }],
+    ["5,000 points and 1,000 sections", async ({ page, open }) => {
+      await open("/jobs/gitlab/many");
+      truth((await canvases(page)).every((one) => one.inked > 2000), "drawn");
+      equal(await page.locator(".lane").count(), 1000, "lanes");
+      equal(await page.locator("table.sections tbody tr").count(), 100, "rows at first");
+      await page.getByRole("button", { name: "Show all 1,000 sections" }).click();
+      equal(await page.locator("table.sections tbody tr").count(), 1000, "all rows");
+      const took = await page.evaluate(async () => {
+        const begun = performance.now();
+        document.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        return performance.now() - begun;
+      });
+      console.log(`      zoom, 5,000 points and 1,000 sections: ${Math.round(took)} ms`);
+      truth(took < 1000, `${took} ms`);
+    }],
+  ];
+}

@@ -1,0 +1,17 @@
+// Browser tests of the built page against made-up jobs. `npm run build` first. Prints "N passed, N failed".
+import { existsSync } from "node:fs";
+import { chartChecks } from "./charts.mjs";
+import { suite } from "./check.mjs";
+import { serve } from "./server.mjs";
+import { stateChecks } from "./states.mjs";
+
+if (!existsSync(new URL("../../dist/index.html", import.meta.url))) {
+  console.error("nothing is built: npm run build");
+  process.exit(66);
+}
+const server = await serve();
+const wanted = process.argv[2];
+const checks = [...chartChecks(server), ...stateChecks(server)].filter(([name]) => wanted === undefined || name.includes(wanted));
+const failed = await suite(server.url, checks, { pictures: process.env.E2E_PICTURES });
+await server.close();
+process.exit(failed === 0 && checks.length > 0 ? 0 : 1);

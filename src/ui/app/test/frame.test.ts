@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { axisTop, buildFrame, gaugeAt, peak, rateAt } from "../src/frame";
+import { readProfile } from "../src/parse";
+import { lonely, steps, widthless } from "../src/paths";
+
+const profile = (over: Record<string, unknown> = {}) =>
+  readProfile({
+    ts_ms: [10_000, 25_000, 40_000, 100_000, 115_000],
+    interval_ms: [15_000, 15_000, 15_000, 60_000, 15_000],
+    metrics: {
+      cpu_used_cores: { unit: "cores", values: [1, 2, 3, 4, 5] },
+      memory_used_bytes: { unit: "bytes", values: [10, 20, 30, 40, 50] },
+    },
+    gaps: [{ from_ms: 40_000, to_ms: 100_000 }],
+    ...over,
+  });
+
+describe("gaps are not bridged", () => {
+  test("what uPlot gets has an empty point inside the gap, and no rate over it", () => {
+    const frame = buildFrame(profile(), [], 15_000);
+    expect(frame.x).toEqual([10_000, 25_000, 40_000, 70_000, 100_000, 115_000]);
+    expect(frame.gauges.get("memory_used_bytes")).toEqual([10, 20, 30, null, 40, 50]);
+    // The rate of the sample that ends the gap would spread over the gap: it is not drawn.
+    expect(frame.rates.get("cpu_used_cores")).toEqual([1, 2, 3, null, null, 5]);
+    const drawn = steps(frame.x, frame.starts, frame.rates.get("cpu_used_cores") ?? []);
+    for (const step of drawn) expect(step.to <= 40_000 || step.from >= 100_000).toBe(true);
+    expect(drawn.map((step) => step.joined)).toEqual([false, true, true, false]);
+  });
+
+  test("a gap that only the record lists counts too", () => {
+    const frame = buildFrame(profile({ gaps: [] }), [{ from: 12_000, to: 24_000 }], null);
+    expect(frame.gauges.get("memory_used_bytes")?.slice(0, 3)).toEqual([10, null, 20]);
+    expect(frame.rates.get("cpu_used_cores")?.[2]).toBeNull();
+  });
+
+  test("a hole nobody listed is still a hole when the scrape interval is known", () => {
+    const frame = buildFrame(profile({ gaps: [] }), [], 15_000);
+    expect(frame.gaps).toEqual([{ from: 40_000, to: 100_000 }]);
+    expect(frame.gauges.get("memory_used_bytes")?.[3]).toBeNull();
+  });
+
+  test("a null of one metric breaks that metric alone", () => {
+    const frame = buildFrame(profile({ metrics: { cpu_used_cores: { values: [1, null, 3, 4, 5] }, memory_used_bytes: { values: [10, 20, 30, 40, 50] } } }), [], 15_000);
+    expect(frame.rates.get("cpu_used_cores")?.slice(0, 3)).toEqual([1, null, 3]);
+    expect(steps(frame.x, frame.starts, frame.rates.get("cpu_used_cores") ?? [])[1]?.joined).toBe(false);
+    expect(frame.gauges.get("memory_used_bytes")?.[1]).toBe(20);
+  });
+});
+
+describe("a rate covers (ts - interval, ts]", () => {
+  const frame = buildFrame(profile(), [], 15_000);
+  test("steps begin at ts - interval", () => {
+    const drawn = steps(frame.x, frame.starts, frame.rates.get("cpu_used_cores") ?? []);
+    expect(drawn[0]).toEqual({ from: -5_000, to: 10_000, value: 1, joined: false });
+    expect(drawn[1]).toMatchObject({ from: 10_000, to: 25_000, value: 2, joined: true });
+  });
+  test("the readout follows the same rule", () => {
+    const value = (at: number) => {
+      const point = rateAt(frame, at);
+      return point === null ? null : (frame.rates.get("cpu_used_cores")?.[point] ?? null);
+    };
+    expect([value(10_001), value(25_000), value(25_001), value(70_000), value(100_000), value(110_000), value(200_000)]).toEqual([2, 2, 3, null, null, 5, null]);
+  });
+  test("gauges are read at the nearest sample, never inside a gap", () => {
+    const value = (at: number) => {
+      const point = gaugeAt(frame, at);
+      return point === null ? null : (frame.gauges.get("memory_used_bytes")?.[point] ?? null);
+    };
+    expect([value(10_000), value(16_000), value(24_000), value(70_000), value(40_000), value(100_000)]).toEqual([10, 10, 20, null, 30, 40]);
+  });
+  test("an unknown interval starts at the sample before; without one it is a dot", () => {
+    const open = buildFrame(profile({ interval_ms: [null, null, 15_000, 60_000, 15_000] }), [], null);
+    expect(open.starts.slice(0, 3)).toEqual([null, 10_000, 25_000]);
+    expect(widthless(open.x, open.starts, open.rates.get("cpu_used_cores") ?? [])).toEqual([0]);
+  });
+});
+
+describe("edges", () => {
+  test("no sample, one sample", () => {
+    expect(buildFrame(readProfile({}), [], null).x).toEqual([]);
+    const one = buildFrame(readProfile({ ts_ms: [5], interval_ms: [null], metrics: { a: { values: [0] } } }), [{ from: 0, to: 9 }], 15_000);
+    expect(one.x).toEqual([5]);
+    expect(lonely(one.gauges.get("a") ?? [])).toEqual([0]);
+    expect(gaugeAt(one, 5)).toBe(0);
+    expect(rateAt(one, 4)).toBeNull();
+  });
+  test("peaks look at what touches the range", () => {
+    const frame = buildFrame(profile(), [], 15_000);
+    const cpu = frame.rates.get("cpu_used_cores") ?? [];
+    expect(peak(frame, cpu, "rate", { from: 11_000, to: 12_000 })).toEqual({ value: 2, at: 25_000 });
+    expect(peak(frame, cpu, "rate", { from: 50_000, to: 60_000 })).toBeNull();
+    expect(peak(frame, frame.gauges.get("memory_used_bytes") ?? [], "gauge", { from: 0, to: 41_000 })).toEqual({ value: 30, at: 40_000 });
+  });
+  test("an axis has room for the capacity and is never empty", () => {
+    expect(axisTop(null, null)).toBe(1);
+    expect(axisTop(0, null)).toBe(1);
+    expect(axisTop(2, 8)).toBeGreaterThan(8);
+    expect(axisTop(9, 8)).toBeGreaterThan(9);
+  });
+  test("5,000 points and 500 gaps take no time", () => {
+    const ts = Array.from({ length: 5000 }, (_, n) => n * 15_000 + (n % 10 === 0 ? 0 : 1));
+    const gaps = ts.filter((_, n) => n % 10 === 5).map((at) => ({ from_ms: at, to_ms: at + 15_000 }));
+    const begun = performance.now();
+    const frame = buildFrame(readProfile({ ts_ms: ts, interval_ms: ts.map(() => 15_000), metrics: { a: { values: ts } }, gaps }), [], 15_000);
+    expect(frame.x.length).toBe(5500);
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+});
