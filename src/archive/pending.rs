@@ -37,10 +37,10 @@ impl Archive {
                 due.next = Some(key.due);
                 return Ok(false);
             }
-            if !skip(key.job) {
-                if let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)? {
-                    due.jobs.push(*record);
-                }
+            if !skip(key.job)
+                && let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)?
+            {
+                due.jobs.push(*record);
             }
             Ok(due.jobs.len() < limit)
         })?;
