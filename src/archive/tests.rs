@@ -42,10 +42,20 @@ impl Bench {
     }
 
     fn accept(&self, number: i64, facts: JobFacts) -> Result<Accepted> {
-        futures::executor::block_on(self.archive().accept(JobEvent {
+        let event = JobEvent {
             job: job(number),
             facts,
-        }))
+        };
+        match self.archive().accept(event.clone(), None).wait()? {
+            Acceptance::Accepted(accepted) => Ok(accepted),
+            Acceptance::NeedsSealedFacts => {
+                let sealed = self.archive().sealed_facts(&event.job)?;
+                match self.archive().accept(event, Some(sealed)).wait()? {
+                    Acceptance::Accepted(accepted) => Ok(accepted),
+                    Acceptance::NeedsSealedFacts => panic!("asked twice"),
+                }
+            }
+        }
     }
 
     /// Accepts and stages a finished job.
@@ -263,6 +273,34 @@ fn an_event_after_the_seal_is_an_amendment_and_usage_follows_it() {
         row.summary, old.summary,
         "AR-6: recomputed statistics equal the stored ones"
     );
+}
+
+#[test]
+fn a_second_fetch_that_finds_nothing_keeps_what_is_archived() {
+    let bench = Bench::new();
+    bench.archived(1, 30);
+    let (_, before) = bench.read(1);
+    let later = JobFacts {
+        finished_at: Some(TimestampMs(START + 500_000)),
+        ..JobFacts::default()
+    };
+    assert!(
+        bench.accept(1, later).unwrap().due.is_some(),
+        "a new end is fetched again"
+    );
+    let staging = Staging {
+        record: bench.record(1),
+        placement: Placement::default(),
+        findings: findings(1, 0),
+        profile: Profile::default(),
+    };
+    assert_eq!(
+        bench.archive().stage(staging).wait().unwrap(),
+        Staged::Archived
+    );
+    let (view, after) = bench.read(1);
+    assert_eq!((view.state, after), (State::Archived, before));
+    assert_eq!(bench.archive().pending_count().unwrap(), 0);
 }
 
 #[test]

@@ -338,10 +338,9 @@ impl Pipeline {
                 .unwrap_or_else(PoisonError::into_inner);
             cache.get(name).copied()
         };
-        if let Some((asked, retention)) =
+        if let Some((_, retention)) =
             known.filter(|(asked, _)| now.since(*asked) < RETENTION_TTL_MS)
         {
-            tracing::trace!(region = %name, asked = asked.0, "retention known");
             return retention;
         }
         // A server that does not answer now is asked again at the next attempt.
