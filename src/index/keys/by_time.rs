@@ -6,7 +6,7 @@
 //! ref stand as xxh3-64 of their text: a reader checks the record, so a collision costs a look-up.
 //! Value: empty; in `by_machine_time` the job's end (i64), 0 while it runs, for co-tenants.
 
-use super::super::wire::{Reader, put_i64, put_i64_desc};
+use super::super::wire::{Reader, only_i64, put_i64, put_i64_desc};
 use crate::error::Result;
 use crate::index::Family;
 use crate::model::id::JobKey;
@@ -91,10 +91,7 @@ macro_rules! list_index {
                 if bytes.is_empty() {
                     return Ok(None);
                 }
-                let mut reader = Reader::new(Self::NAME, bytes);
-                let end = TimestampMs(reader.i64()?);
-                reader.end()?;
-                Ok(Some(end))
+                only_i64(Self::NAME, bytes).map(|end| Some(TimestampMs(end)))
             }
         }
     };
