@@ -415,14 +415,46 @@ fn files_without_an_index_entry_are_removed_at_opening() {
     let mut bench = Bench::new();
     bench.archived(1, 3);
     bench.archive().seal_all().unwrap();
+    // The second attempt to seal took number 2 and found nothing: a crash could have left its file.
     let orphan = bench
         .root
         .path()
-        .join("tables/samples/date=2025-11-24/00000-0000009999.parquet");
+        .join("tables/samples/date=2025-11-24/00000-0000000002.parquet");
     std::fs::write(&orphan, b"half").unwrap();
     bench.reopen();
     assert!(!orphan.exists());
     assert_eq!(bench.read(1).1.rows(), 3);
+}
+
+#[test]
+fn an_index_older_than_its_segments_opens_nothing_and_removes_nothing() {
+    let mut bench = Bench::new();
+    bench.archived(1, 3);
+    bench.archive().seal_all().unwrap();
+    bench.archive = None;
+    std::fs::remove_dir_all(bench.root.path().join("index")).unwrap();
+    let error = Archive::open(
+        bench.root.path(),
+        Settings::default(),
+        SystemClock::shared(),
+    )
+    .unwrap_err();
+    assert_eq!(error.code(), "index_older_than_segments");
+    for table in ["samples", "jobs"] {
+        let file = format!("tables/{table}/date=2025-11-24/00000-0000000001.parquet");
+        assert!(bench.root.path().join(file).exists());
+    }
+}
+
+#[test]
+fn jobs_without_any_sample_are_sealed_too() {
+    let mut bench = Bench::new();
+    bench.archived(1, 0);
+    let before = bench.read(1);
+    assert_eq!(bench.archive().seal_all().unwrap().len(), 1);
+    assert_eq!(bench.read(1), before);
+    bench.reopen();
+    assert_eq!(bench.read(1), before);
 }
 
 #[test]
