@@ -127,7 +127,7 @@ fn accept(
         (Some(_), None) => Err(Error::data(
             "job_entry_missing",
             format!(
-                "job {} has an id but no entry in the index; run `tachograph verify`",
+                "job {} has an id but no entry in the index; restore it from a backup",
                 event.job
             ),
         )),

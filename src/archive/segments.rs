@@ -51,7 +51,7 @@ impl OpenSegment {
             return Err(Error::data(
                 "segment_rows",
                 format!(
-                    "the segment holds another job where {} should be; run `tachograph verify`",
+                    "the segment holds another job where {} should be; restore it from a backup",
                     job.job
                 ),
             ));

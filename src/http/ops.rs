@@ -20,7 +20,7 @@ pub(super) async fn readyz(State(services): State<Services>) -> Response {
         let body = "not ready: a write to the index failed; look at the disk, then restart\n";
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+            [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
             body,
         )
             .into_response()

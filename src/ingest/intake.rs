@@ -6,6 +6,7 @@ use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
 use crate::model::record::Waiting;
 use crate::model::runner::{Region, Runner, RunnerRef};
+use crate::num;
 use crate::supervise::BlockingPool;
 use crate::telemetry::Metrics;
 use crate::time::SharedClock;
@@ -122,7 +123,11 @@ impl Intake {
     /// As [`Archive::seal_all`].
     pub async fn seal_all(&self) -> Result<Vec<Sealed>> {
         let archive = Arc::clone(&self.archive);
-        self.pool.run(move || archive.seal_all()).await
+        let sealed = self.pool.run(move || archive.seal_all()).await?;
+        self.metrics
+            .segments_sealed
+            .inc_by(num::len_u64(sealed.len()));
+        Ok(sealed)
     }
 
     /// Makes jobs that wait for a registration due now.
