@@ -6,7 +6,7 @@ use super::metric::Column;
 use super::profile::{Base, Gap, Profile};
 use super::state::{Reason, Verdict};
 use super::summary::{self, Summary};
-use super::usage;
+use super::usage::{self, Proven};
 use crate::time::{TimeRange, TimestampMs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -182,40 +182,40 @@ impl SummarisedRow {
 /// What the scrapes alone prove: bounds per column inside the job's window. For a job too short for
 /// two samples they are all there is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bounds(pub BTreeMap<Column, (i64, i64)>);
+pub struct Bounds(pub BTreeMap<Column, Proven>);
 
 impl Bounds {
     /// Bounds of counters from the intervals that touch the window; of gauges without a sample inside
-    /// the window, from the scrapes around it.
+    /// the window, from the two scrapes around it.
     #[must_use]
     pub fn compute(row: &JobRow, profile: &Profile) -> Self {
-        let window = row.window();
-        let mut bounds = BTreeMap::new();
-        for column in Column::ALL {
-            let found = if column.is_increment() {
-                usage::bounds(profile, column, window, &row.findings.gaps)
+        let counter = |column| {
+            let mut proven = usage::bounds(profile, column, row.window(), &row.findings.gaps)?;
+            if !row.findings.resets.is_empty() {
+                // What was counted between the last scrape and the reset is lost.
+                proven.high = None;
+            }
+            Some(proven)
+        };
+        let gauge = |column| {
+            let base = row.findings.base.values.get(&column).copied()?;
+            let behind = profile.column(column)?.iter().flatten().copied().next()?;
+            Some(Proven {
+                low: base.min(behind),
+                high: Some(base.max(behind)),
+            })
+        };
+        let found = Column::ALL.into_iter().filter_map(|column| {
+            let proven = if column.is_increment() {
+                counter(column)
             } else if row.findings.sample_count == 0 {
-                let base = row.findings.base.values.get(&column).copied();
-                let cells = profile
-                    .column(column)
-                    .unwrap_or_default()
-                    .iter()
-                    .flatten()
-                    .copied();
-                let values: Vec<i64> = cells.chain(base).collect();
-                values
-                    .iter()
-                    .min()
-                    .copied()
-                    .zip(values.iter().max().copied())
+                gauge(column)
             } else {
                 None
             };
-            if let Some(found) = found {
-                bounds.insert(column, found);
-            }
-        }
-        Self(bounds)
+            Some((column, proven?))
+        });
+        Self(found.collect())
     }
 }
 

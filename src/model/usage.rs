@@ -87,37 +87,64 @@ pub fn total(profile: &Profile, column: Column, window: TimeRange, gaps: &[Gap])
     if seen { sum.rounded() } else { None }
 }
 
+/// What the scrapes alone prove about a usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proven {
+    /// At least this much.
+    pub low: i64,
+    /// At most this much; `None` if a part of the time was not seen.
+    pub high: Option<i64>,
+}
+
 /// What the scrapes alone prove about the usage inside `window`: at least the increments of the
-/// intervals that lie inside, at most those of every interval that touches it. `None` where no
-/// interval touches it.
+/// intervals that lie inside; at most those of every interval that touches it, provided that they
+/// leave no part of it out (the last seconds of a job whose machine went with it are never seen).
+/// `None` where no interval touches it.
+///
+/// Where the column missed scrapes, its increment was shared over the rows: only the sum is known. It
+/// proves nothing if the hole reaches out of the window.
 #[must_use]
 pub fn bounds(
     profile: &Profile,
     column: Column,
     window: TimeRange,
     gaps: &[Gap],
-) -> Option<(i64, i64)> {
+) -> Option<Proven> {
     let rows = profile
         .intervals()
         .zip(profile.column(column).unwrap_or_default())
         .filter_map(|(interval, cell)| Some((interval?, (*cell)?)));
-    let lost = gaps
-        .iter()
-        .filter(|gap| gap.column == Some(column))
-        .filter_map(|gap| Some((gap.range, gap.amount?)));
-    let mut bounds = None;
+    let own = || gaps.iter().filter(|gap| gap.column == Some(column));
+    let lost = own().filter_map(|gap| Some((gap.range, gap.amount?)));
+    // Holes are cut at the job's edges: one that reaches an edge may go on behind it.
+    let shared = |interval: TimeRange| {
+        own()
+            .filter(|gap| gap.amount.is_none())
+            .filter(|gap| gap.range.from <= window.from || gap.range.to >= window.to)
+            .any(|gap| gap.range.overlap_ms(interval) > 0)
+    };
+    let mut sums = None;
+    let mut covered = 0;
     for (interval, amount) in rows.chain(lost) {
         let overlap = interval.overlap_ms(window);
         if overlap == 0 {
             continue;
         }
-        let (low, high) = bounds.get_or_insert((0i64, 0i64));
+        let (low, high) = sums.get_or_insert((0i64, 0i64));
+        if shared(interval) {
+            continue;
+        }
         if overlap == interval.len_ms() {
             *low = low.saturating_add(amount);
         }
         *high = high.saturating_add(amount);
+        covered += overlap;
     }
-    bounds
+    let (low, high) = sums?;
+    Some(Proven {
+        low,
+        high: (covered == window.len_ms()).then_some(high),
+    })
 }
 
 /// Milliseconds of `window` that samples cover: the overlap of every row's interval that is no gap
@@ -174,10 +201,40 @@ mod tests {
         );
         assert_eq!(total(&profile, COLUMN, window(0, 30_000), &[]), Some(900));
         assert_eq!(total(&profile, COLUMN, window(30_000, 40_000), &[]), None);
+        let proven = |low, high| Some(Proven { low, high });
         assert_eq!(
             bounds(&profile, COLUMN, window(5_000, 30_000), &[]),
-            Some((600, 900))
+            proven(600, Some(900))
         );
+    }
+
+    #[test]
+    fn nothing_is_proven_about_what_was_not_seen() {
+        let proven = |low, high| Some(Proven { low, high });
+        let mut profile = profile(0, &[(15_000, 300), (15_000, 600), (15_000, 900)]);
+        let of = |profile: &Profile, from, to, gaps: &[Gap]| {
+            bounds(profile, COLUMN, window(from, to), gaps)
+        };
+        // Beyond the last scrape, and before the first.
+        assert_eq!(of(&profile, 5_000, 45_001, &[]), proven(1_500, None));
+        assert_eq!(of(&profile, -1, 45_000, &[]), proven(1_800, None));
+        assert_eq!(of(&profile, 45_000, 50_000, &[]), None);
+        // A hole of the column inside the job leaves its sum known, one at the edge does not.
+        let hole = |from, to| Gap {
+            range: window(from, to),
+            column: Some(COLUMN),
+            amount: None,
+        };
+        let inside = [hole(15_000, 40_000)];
+        assert_eq!(
+            of(&profile, 1_000, 44_000, &inside),
+            proven(600, Some(1_800))
+        );
+        let edge = [hole(20_000, 44_000)];
+        assert_eq!(of(&profile, 1_000, 44_000, &edge), proven(0, None));
+        // A first row without an interval.
+        profile.interval_ms[0] = None;
+        assert_eq!(of(&profile, 5_000, 45_000, &[]), proven(1_500, None));
     }
 
     #[test]

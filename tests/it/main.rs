@@ -2,6 +2,10 @@
 
 // `cfg(test)` is always true here; it tells clippy that helpers may unwrap too.
 #[cfg(test)]
+mod accuracy;
+#[cfg(test)]
+mod proof_support;
+#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod tidy;

@@ -6,14 +6,18 @@ Usage: check.py SPEC   (SPEC is JSON, or @FILE with JSON)
    "engines": ["duckdb", ...],                default: duckdb, polars, datafusion, pyarrow
    "rows": {"samples": 123, "jobs": 4},       row counts that every engine must see
    "usage": ["cpu_user_seconds", ...],        for every job, sum(metric * share) is jobs.<metric>_total
-   "sums": [{"table": "samples", "column": "cpu_user_seconds", "units": "14389427896"}]}
+   "sums": [{"table": "samples", "column": "cpu_user_seconds", "units": "14389427896"}],
                                               the column's sum, in units of its last digit
+   "cells": ["samples", "jobs"],              every cell of every column, lists too, is the same in all engines
+   "filled": {"jobs": ["gaps", ...]},         columns that must have something in them, lists an element
+   "sorted": {"samples": ["ts", ...]}}        the declared order, which must be true in every file
 Every key but the directories may be left out; a table that is not looked at needs no directory.
 `share` is the part of a row's interval (ts - interval, ts] that lies in [started_at, finished_at).
 Exits with 1 and one line that says where the first difference is.
 """
 import json
 import sys
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -50,6 +54,9 @@ class DuckDb:
     def sum(self, table, column):
         return self.connection.execute(f"select sum({column}) from {table}").fetchone()[0]
 
+    def table(self, table):
+        return self.connection.execute(f"select * from {table}").to_arrow_table()
+
     def usage(self, metric):
         return self.connection.execute(f"""
             with shared as (
@@ -78,6 +85,9 @@ class Polars:
 
     def sum(self, table, column):
         return self.tables[table].select(self.pl.col(column).sum()).collect().item()
+
+    def table(self, table):
+        return self.tables[table].collect().to_arrow()
 
     def usage(self, metric):
         pl, jobs = self.pl, self.tables["jobs"]
@@ -110,6 +120,9 @@ class DataFusion:
     def sum(self, table, column):
         return self.value(f"select sum({column}) from {table}")
 
+    def table(self, table):
+        return self.context.table(table).to_arrow_table()
+
     def usage(self, metric):
         micros = lambda name: f"arrow_cast(arrow_cast({name}, 'Timestamp(Microsecond, Some(\"UTC\"))'), 'Int64')"
         overlap = (f"least({micros('s.ts')}, {micros('j.finished_at')})"
@@ -139,6 +152,9 @@ class PyArrow:
     def sum(self, table, column):
         import pyarrow.compute
         return pyarrow.compute.sum(self.tables[table].to_table(columns=[column]).column(0)).as_py()
+
+    def table(self, table):
+        return self.tables[table].to_table()
 
     def usage(self, metric):
         return None  # a library of columns, not a query engine
@@ -190,15 +206,76 @@ def check_usage(engine, spec):
     return checked
 
 
+def plain(cell):
+    """A cell as Python has it, whatever the engine made of it."""
+    if isinstance(cell, datetime):
+        return cell.astimezone(timezone.utc)
+    if isinstance(cell, list):
+        return [plain(one) for one in cell]
+    if isinstance(cell, dict):
+        return {name: plain(one) for name, one in cell.items()}
+    return cell
+
+
+def contents(engine, table):
+    """Column -> cells, in one order of rows for all engines."""
+    columns = {name: [plain(cell) for cell in cells] for name, cells in engine.table(table).to_pydict().items()}
+    by = [columns[name] for name in (*KEYS, *(["ts"] if table == "samples" else []))]
+    order = sorted(range(len(by[0])), key=lambda row: tuple(cells[row] for cells in by))
+    return {name: [cells[row] for row in order] for name, cells in columns.items()}
+
+
+def check_cells(engine, spec, seen):
+    """`seen` has the cells of the engine before; they are all compared with the first one's."""
+    for table in spec.get("cells", []):
+        cells = contents(engine, table)
+        first, wanted = seen.setdefault(table, (engine.name, cells))
+        if list(cells) != list(wanted):
+            raise Mismatch(f"{engine.name} sees the columns {list(cells)} in {table}, {first} sees {list(wanted)}")
+        for name, column in cells.items():
+            for row, (cell, other) in enumerate(zip(column, wanted[name], strict=True)):
+                if cell != other or (cell is None) != (other is None):
+                    raise Mismatch(f"{table}.{name}, row {row}: {engine.name} reads {cell!r}, {first} reads {other!r}")
+        for name in spec.get("filled", {}).get(table, []):
+            if not any(cell is not None and cell != [] for cell in cells[name]):
+                raise Mismatch(f"{engine.name} sees nothing in {table}.{name}")
+
+
+def check_sorted(spec):
+    """Every file declares the order, and its rows are in it: nulls first, text by its bytes."""
+    import pyarrow.parquet
+    for table, wanted in spec.get("sorted", {}).items():
+        for path in files(spec[table]):
+            file = pyarrow.parquet.ParquetFile(path)
+            for number in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(number)
+                declared = [(file.schema.column(by.column_index).path, by.descending, by.nulls_first) for by in group.sorting_columns]
+                if declared != [(name, False, True) for name in wanted]:
+                    raise Mismatch(f"{path}, row group {number} declares the order {declared}, it should be {wanted}")
+            columns = [file.read(columns=[name]).column(0).to_pylist() for name in wanted]
+            rank = lambda cell: (cell is not None, cell.encode() if isinstance(cell, str) else cell)
+            keys = [tuple(rank(cell) for cell in row) for row in zip(*columns)]
+            # `None` is never compared with a value: the first part of the rank decides before.
+            for row, (before, after) in enumerate(zip(keys, keys[1:])):
+                if not before < after:
+                    raise Mismatch(f"{path}: rows {row} and {row + 1} are not in the order of {wanted}")
+
+
 def main():
     text = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
     spec = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
     tables = {table: spec[table] for table in ("samples", "jobs") if table in spec}
+    seen = {}
+    try:
+        check_sorted(spec)
+    except Mismatch as difference:
+        sys.exit(f"mismatch: {difference}")
     for name in spec.get("engines", list(ENGINES)):
         try:
             engine = ENGINES[name](tables)
             check_rows(engine, spec)
             check_sums(engine, spec)
+            check_cells(engine, spec, seen)
             checked = check_usage(engine, spec)
         except Mismatch as difference:
             sys.exit(f"mismatch: {difference}")

@@ -106,6 +106,26 @@ def check(spec, wanted):
         sys.exit(f"should have said {wanted!r}, exit code {run.returncode}: {said}")
 
 
+def check_order_and_cells(directory):
+    """Rows in the declared order, rows that are not, no declaration, and a column with nothing in it."""
+    def spec(name, values, declared):
+        path = directory / name / "0-1.parquet"
+        path.parent.mkdir(parents=True)
+        numbers = pa.array(values, pa.int64())
+        columns = {"project_key": numbers, "job": pa.array([1] * len(values)), "part": pa.array([0] * len(values)),
+                   "ts": numbers, "nothing": pa.array([None] * len(values), pa.int32())}
+        order = [pq.SortingColumn(column, nulls_first=True) for column in ([0, 1, 2, 3] if declared else [])]
+        pq.write_table(pa.table(columns), path, sorting_columns=order)
+        return {"samples": str(path.parent), "sorted": {"samples": ["project_key", "job", "part", "ts"]}, "cells": ["samples"]}
+    right = spec("right", [None, 1, 2], True)
+    check({**right, "cells": []}, None)
+    check(spec("declared", [1, 2, 3], True), None)
+    check({**spec("filled", [1, 2], True), "filled": {"samples": ["ts", "nothing"]}}, "sees nothing in samples.nothing")
+    check(spec("undeclared", [1, 2, 3], False), "declares the order []")
+    check(spec("wrong", [1, 3, 2], True), "rows 1 and 2 are not in the order")
+    check(spec("twice", [1, 1], True), "rows 0 and 1 are not in the order")
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -113,7 +133,9 @@ def main():
         spec = {"samples": str(directory / "good/samples"), "jobs": str(directory / "good/jobs"), "rows": rows, "usage": ["cpu_user_seconds"],
                 "sums": [{"table": "samples", "column": "cpu_user_seconds", "units": str(units)}]}
         check(spec, None)
+        check({**spec, "cells": ["samples", "jobs"], "filled": {"jobs": ["cpu_user_seconds_total"]}}, None)
         check(make_big(directory), None)
+        check_order_and_cells(directory / "order")
         check({**spec, "rows": {"jobs": rows["jobs"] + 1}}, "rows in jobs")
         check({**spec, "sums": [{**spec["sums"][0], "units": str(units + 1)}]}, "sums samples.cpu_user_seconds")
         # Totals that are off by one unit.

@@ -6,6 +6,7 @@ use crate::model::graph::{GRAPH_METRICS, Stat, cell_to_f64};
 use crate::model::metric::{CellType, Column};
 use crate::model::profile::Gap;
 use crate::model::state::{Reason, State, Verdict};
+use crate::model::usage::Proven;
 use crate::num;
 use crate::query::JobDetail;
 use crate::time::TimestampMs;
@@ -322,17 +323,23 @@ const CPU_USED_NAME: &str = "cpu_used_seconds";
 const CPU_SCALE: i8 = 2;
 
 fn add_bounds(all: &mut BTreeMap<&'static str, SummaryBody>, bounds: &Bounds) {
-    for (column, (low, high)) in &bounds.0 {
-        let scale = column.spec().cell.scale();
-        let body = all.entry(column.name()).or_default();
-        body.low = Some(cell_to_f64(*low, scale));
-        body.high = Some(cell_to_f64(*high, scale));
+    let mut add = |name, proven: Proven, scale| {
+        let body = all.entry(name).or_default();
+        body.low = Some(cell_to_f64(proven.low, scale));
+        body.high = proven.high.map(|high| cell_to_f64(high, scale));
+    };
+    for (column, proven) in &bounds.0 {
+        add(column.name(), *proven, column.spec().cell.scale());
     }
-    let used = CPU_USED.map(|column| bounds.0.get(&column).copied());
-    if let [Some(user), Some(system)] = used {
-        let body = all.entry(CPU_USED_NAME).or_default();
-        body.low = Some(cell_to_f64(user.0 + system.0, CPU_SCALE));
-        body.high = Some(cell_to_f64(user.1 + system.1, CPU_SCALE));
+    if let [Some(user), Some(system)] = CPU_USED.map(|column| bounds.0.get(&column)) {
+        let used = Proven {
+            low: user.low + system.low,
+            high: user
+                .high
+                .zip(system.high)
+                .map(|(user, system)| user + system),
+        };
+        add(CPU_USED_NAME, used, CPU_SCALE);
     }
 }
 
