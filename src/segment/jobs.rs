@@ -18,12 +18,12 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
     RowSelector,
 };
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
@@ -174,6 +174,8 @@ fn scalar_array(column: &JobColumn, rows: &[SummarisedRow]) -> Result<ArrayRef> 
 pub struct JobsFile {
     file: VerifiedFile,
     arrow: ArrowReaderMetadata,
+    /// Leaves that hold at least one value: the others need no decoding.
+    filled: ProjectionMask,
 }
 
 impl JobsFile {
@@ -185,7 +187,12 @@ impl JobsFile {
         let arrow =
             ArrowReaderMetadata::try_new(Arc::clone(&file.metadata), ArrowReaderOptions::new())
                 .map_err(parquet_error("reading the schema of a jobs file"))?;
-        Ok(Self { file, arrow })
+        let filled = filled_leaves(&file);
+        Ok(Self {
+            file,
+            arrow,
+            filled,
+        })
     }
 
     /// Digests of the samples file of the same name.
@@ -230,6 +237,7 @@ impl JobsFile {
             RowSelection::from(vec![RowSelector::skip(start), RowSelector::select(len)]);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
             .with_row_selection(selection)
+            .with_projection(self.filled.clone())
             .with_batch_size(len.clamp(1, JOBS_PAGE_ROWS))
             .build()
             .map_err(parquet_error("reading job rows"))?;
@@ -244,6 +252,28 @@ impl JobsFile {
         }
         Ok(rows)
     }
+}
+
+/// The leaves that hold a value in some row group, by the footer's null counts. Lists are kept whole:
+/// their structs are read by all their fields.
+fn filled_leaves(file: &VerifiedFile) -> ProjectionMask {
+    let metadata = &file.metadata;
+    let schema = metadata.file_metadata().schema_descr();
+    let holds_values = |leaf: &usize| {
+        metadata
+            .row_groups()
+            .iter()
+            .filter_map(|group| group.columns().get(*leaf))
+            .any(|chunk| {
+                let nulls = chunk
+                    .statistics()
+                    .and_then(|statistics| statistics.null_count_opt());
+                nulls != Some(chunk.num_values().unsigned_abs())
+            })
+    };
+    let in_list = |leaf: &usize| schema.get_column_root_idx(*leaf) >= JOB_COLUMNS.len();
+    let leaves = (0..schema.num_columns()).filter(|leaf| in_list(leaf) || holds_values(leaf));
+    ProjectionMask::leaves(schema, leaves)
 }
 
 fn read_row(batch: &RecordBatch, row: usize) -> Result<SummarisedRow> {
