@@ -1,1 +1,358 @@
-fn main() {}
+//! Figures of the storage path: `cargo bench --features testkit [-- encode|seal|point_read]`.
+//!
+//! Not timed tests: they print sizes and CPU times (of the thread, so that a busy machine disturbs
+//! them little) on the corpus of `testkit::corpus`: 20,000 jobs, log-normal, median 3 min, a 10 s
+//! step, the 18 busiest metrics. A sample is one value column of one row. `docs/benchmarks.md` holds
+//! the figures with commit and machine.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    reason = "a program that prints figures"
+)]
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
+    reason = "a program that prints figures"
+)]
+
+use futures::StreamExt as _;
+use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
+use tachograph::archive::{Archive, Settings, Staged, Staging};
+use tachograph::index::blob;
+use tachograph::model::archived::{ArchivedJob, RowKeys, SummarisedRow};
+use tachograph::model::id::JobKey;
+use tachograph::model::job::JobEvent;
+use tachograph::segment::VerifiedFile;
+use tachograph::segment::dir::{DataDir, Table};
+use tachograph::segment::properties::ValueEncoding;
+use tachograph::segment::samples::{self, BuiltFile, SamplesWriter};
+use tachograph::segment::{jobs as jobs_file, jobs::JobsFile};
+use tachograph::testkit::corpus::{Corpus, CorpusSpec, columns};
+use tachograph::time::{Date, SystemClock};
+
+const LEVEL_HOT: i32 = 3;
+const LEVEL_COLD: i32 = 15;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let is_wanted = |group: &str| wanted.is_empty() || wanted.iter().any(|name| name == group);
+    let mut jobs: Vec<ArchivedJob> = Corpus::new(CorpusSpec::default()).collect();
+    jobs.sort_by_key(|job| order(job.row.keys));
+    let rows: usize = jobs.iter().map(|job| job.profile.rows()).sum();
+    println!(
+        "corpus: {} jobs, {rows} rows, {} metrics",
+        jobs.len(),
+        columns().len()
+    );
+    if is_wanted("encode") {
+        encode(&jobs);
+    }
+    if is_wanted("seal") {
+        seal(&jobs);
+    }
+    if is_wanted("point_read") {
+        point_read(&jobs);
+    }
+}
+
+fn order(keys: RowKeys) -> (i64, i64) {
+    (keys.project.0, keys.job.0)
+}
+
+/// Seconds of CPU that this thread has used.
+fn cpu() -> f64 {
+    seconds(ClockId::ThreadCPUTime)
+}
+
+/// Seconds of CPU that all threads of the process have used.
+fn process_cpu() -> f64 {
+    seconds(ClockId::ProcessCPUTime)
+}
+
+fn seconds(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+fn samples_of(jobs: &[ArchivedJob]) -> f64 {
+    let cells: usize = jobs.iter().map(|job| job.profile.rows()).sum::<usize>() * columns().len();
+    cells as f64
+}
+
+fn write(jobs: &[ArchivedJob], encoding: ValueEncoding, level: i32) -> (BuiltFile, f64) {
+    let start = cpu();
+    let mut writer = SamplesWriter::new(encoding, level).unwrap();
+    for job in jobs {
+        writer.push(job.row.keys, &job.profile).unwrap();
+    }
+    let built = writer.finish().unwrap();
+    (built, cpu() - start)
+}
+
+/// The middle of several runs.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
+}
+
+fn encode(jobs: &[ArchivedJob]) {
+    println!("\nencode: a samples file of all jobs");
+    let mut jittered: Vec<ArchivedJob> = Corpus::new(CorpusSpec {
+        jitter: true,
+        ..CorpusSpec::default()
+    })
+    .collect();
+    jittered.sort_by_key(|job| order(job.row.keys));
+    let cases = [
+        (
+            "grid, native, zstd 3",
+            jobs,
+            ValueEncoding::Native,
+            LEVEL_HOT,
+            5,
+        ),
+        (
+            "+-4 ms jitter, native, zstd 3",
+            &jittered,
+            ValueEncoding::Native,
+            LEVEL_HOT,
+            5,
+        ),
+        (
+            "grid, compatible, zstd 3",
+            jobs,
+            ValueEncoding::Compatible,
+            LEVEL_HOT,
+            3,
+        ),
+        (
+            "grid, native, zstd 15",
+            jobs,
+            ValueEncoding::Native,
+            LEVEL_COLD,
+            1,
+        ),
+        (
+            "+-4 ms jitter, native, zstd 15",
+            &jittered,
+            ValueEncoding::Native,
+            LEVEL_COLD,
+            1,
+        ),
+    ];
+    for (name, jobs, encoding, level, runs) in cases {
+        let samples = samples_of(jobs);
+        let mut bytes = 0;
+        let times = (0..runs).map(|_| {
+            let (built, time) = write(jobs, encoding, level);
+            bytes = built.bytes.len();
+            time
+        });
+        let time = median(times.collect());
+        println!(
+            "  {name:32} {:.3} B/sample, {:5.1} M samples/s/core (CPU, median of {runs}), {:.0} B/job",
+            bytes as f64 / samples,
+            samples / time / 1e6,
+            bytes as f64 / jobs.len() as f64
+        );
+    }
+    let start = cpu();
+    let blobs: usize = jobs
+        .iter()
+        .map(|job| blob::encode(&job.profile).unwrap().len())
+        .sum();
+    println!(
+        "  {:32} {:.3} B/sample, {:5.1} M samples/s/core",
+        "staged blobs",
+        blobs as f64 / samples_of(jobs),
+        samples_of(jobs) / (cpu() - start) / 1e6
+    );
+}
+
+/// Everything between an event and a sealed segment, through the archive.
+fn seal(jobs: &[ArchivedJob]) {
+    println!("\nseal: accept, stage and seal all jobs through the archive");
+    let root = tempfile::tempdir().unwrap();
+    let archive = Archive::open(root.path(), Settings::default(), SystemClock::shared()).unwrap();
+    let start = process_cpu();
+    let work = futures::stream::iter(jobs).for_each_concurrent(512, async |job| {
+        let event = JobEvent {
+            job: job.row.job.clone(),
+            facts: job.row.facts.clone(),
+        };
+        archive.accept(event, None).await.unwrap();
+    });
+    futures::executor::block_on(work);
+    let accepted = process_cpu();
+    let far = tachograph::time::TimestampMs(i64::MAX / 4);
+    let mut records = archive.due(far, jobs.len(), |_| false).unwrap().jobs;
+    records.sort_by(|a, b| a.job.cmp(&b.job));
+    let looked_up = process_cpu();
+    let work = futures::stream::iter(jobs).for_each_concurrent(512, async |job| {
+        let position = records
+            .binary_search_by(|record| record.job.cmp(&job.row.job))
+            .unwrap();
+        let staging = Staging {
+            record: records[position].clone(),
+            placement: job.row.placement.clone(),
+            findings: job.row.findings.clone(),
+            profile: job.profile.clone(),
+        };
+        assert_eq!(archive.stage(staging).await.unwrap(), Staged::Archived);
+    });
+    futures::executor::block_on(work);
+    let staged = process_cpu();
+    let sealed = archive.seal_all().unwrap();
+    let end = process_cpu();
+    let count = jobs.len() as f64;
+    let per_job = |bytes: u64| bytes as f64 / count;
+    let (samples_bytes, jobs_bytes) = (
+        sealed
+            .iter()
+            .map(|segment| segment.samples_bytes)
+            .sum::<u64>(),
+        sealed.iter().map(|segment| segment.jobs_bytes).sum::<u64>(),
+    );
+    let index = archive.index_bytes().unwrap();
+    println!(
+        "  accept  {:6.1} us CPU per event",
+        (accepted - start) / count * 1e6
+    );
+    println!(
+        "  stage   {:6.1} us CPU per job",
+        (staged - looked_up) / count * 1e6
+    );
+    println!(
+        "  seal    {:6.1} us CPU per job, {} segments",
+        (end - staged) / count * 1e6,
+        sealed.len()
+    );
+    println!(
+        "  size    samples {:.0} B, job row {:.0} B, index {:.0} B, whole {:.0} B per job",
+        per_job(samples_bytes),
+        per_job(jobs_bytes),
+        per_job(index),
+        per_job(samples_bytes + jobs_bytes + index)
+    );
+}
+
+/// One whole job from a sealed file of at least 70 row groups, and from staging.
+fn point_read(jobs: &[ArchivedJob]) {
+    println!("\npoint_read: one whole job, all columns, CPU time of the reading thread");
+    let root = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(root.path()).unwrap();
+    let mut writer = SamplesWriter::new(ValueEncoding::Native, LEVEL_HOT).unwrap();
+    let mut places = Vec::new();
+    let mut first = 0;
+    let mut project = None;
+    let mut shift = 0;
+    // The corpus again and again behind itself, with keys that go on, until there are 70 groups.
+    while first < 71 * 65_536 {
+        for job in jobs {
+            let keys = RowKeys {
+                job: JobKey(job.row.keys.job.0),
+                ..job.row.keys
+            };
+            let keys = RowKeys {
+                project: tachograph::model::id::ProjectKey(keys.project.0 + shift),
+                ..keys
+            };
+            writer.push(keys, &job.profile).unwrap();
+            places.push(first..first + job.profile.rows());
+            first += job.profile.rows();
+            project = project.max(Some(job.row.keys.project.0));
+        }
+        shift += project.unwrap_or(0) + 1;
+    }
+    let built = writer.finish().unwrap();
+    dir.write_durably(Table::Samples, Date(0), "bench.parquet", &built.bytes)
+        .unwrap();
+    let open = || {
+        let file = dir
+            .open_file(Table::Samples, Date(0), "bench.parquet")
+            .unwrap();
+        VerifiedFile::open(file, built.digests.clone()).unwrap()
+    };
+    let file = open();
+    println!(
+        "  file: {:.1} MB, {} row groups, {} jobs",
+        built.bytes.len() as f64 / 1e6,
+        file.metadata.num_row_groups(),
+        places.len()
+    );
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut time = |name: &str, runs: usize, mut work: Box<dyn FnMut(usize) + '_>| {
+        let mut times: Vec<f64> = (0..runs)
+            .map(|_| {
+                let pick = rng.usize(..places.len());
+                let start = cpu();
+                work(pick);
+                (cpu() - start) * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!(
+            "  {name:44} p50 {:.3} ms, p99 {:.3} ms",
+            percentile(&times, 0.5),
+            percentile(&times, 0.99)
+        );
+    };
+    time(
+        "sealed, metadata cached",
+        4_000,
+        Box::new(|pick| {
+            black_box(samples::read(&file, places[pick].clone()).unwrap());
+        }),
+    );
+    time(
+        "sealed, with open, footer and indexes",
+        200,
+        Box::new(|pick| {
+            black_box(samples::read(&open(), places[pick].clone()).unwrap());
+        }),
+    );
+    let blobs: Vec<Vec<u8>> = jobs
+        .iter()
+        .map(|job| blob::encode(&job.profile).unwrap())
+        .collect();
+    time(
+        "staged, decoded",
+        4_000,
+        Box::new(|pick| {
+            black_box(blob::decode(&blobs[pick % blobs.len()]).unwrap());
+        }),
+    );
+    let mut rows: Vec<SummarisedRow> = jobs
+        .iter()
+        .take(4_096)
+        .map(|job| SummarisedRow::compute(job.row.clone(), &job.profile))
+        .collect();
+    rows.sort_by(jobs_file::order);
+    let jobs_built =
+        jobs_file::build(&rows, &built.digests, ValueEncoding::Native, LEVEL_HOT).unwrap();
+    dir.write_durably(Table::Jobs, Date(0), "bench.parquet", &jobs_built.bytes)
+        .unwrap();
+    let jobs_file = dir
+        .open_file(Table::Jobs, Date(0), "bench.parquet")
+        .unwrap();
+    let jobs_file =
+        JobsFile::new(VerifiedFile::open(jobs_file, jobs_built.digests.clone()).unwrap()).unwrap();
+    time(
+        "job row, metadata cached",
+        1_000,
+        Box::new(|pick| {
+            black_box(jobs_file.read(pick % rows.len()).unwrap());
+        }),
+    );
+}

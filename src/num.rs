@@ -21,8 +21,9 @@ pub fn to_f64(value: i64) -> f64 {
 )]
 pub fn round_to_i64(value: f64) -> Option<i64> {
     let rounded = value.round();
-    // 2^63 is exactly representable; i64::MAX is not, so the upper test is strict.
-    (rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0)
+    // 2^63 is exactly representable; i64::MAX is not, so the range is half-open.
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
+        .contains(&rounded)
         .then_some(rounded as i64)
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
 /// How often staged jobs are looked at.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
@@ -125,7 +126,9 @@ impl Server {
 
 async fn listen(listener: TcpListener, services: Services, token: CancellationToken) -> Result<()> {
     // The page's routes are outside of the API's middleware: they have no problems to explain.
-    let router = ui::router().fallback_service(http::router(services));
+    let router = ui::router()
+        .layer(CompressionLayer::new())
+        .fallback_service(http::router(services));
     axum::serve(listener, router)
         .with_graceful_shutdown(token.cancelled_owned())
         .await

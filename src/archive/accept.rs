@@ -3,7 +3,7 @@
 use super::amend;
 use super::commit::Txn;
 use super::listed::Listed;
-use super::{Archive, find};
+use super::{Archive, Reply, find};
 use crate::error::{Error, Result};
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -32,41 +32,32 @@ pub struct Accepted {
 /// Time in which the start of a job that ended without one may still be reported.
 const LATE_START_MS: i64 = 10 * 60_000;
 
-/// An operation that must know a sealed row first.
-enum Step {
-    Done(Accepted),
+/// The answer to an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is durable.
+    Accepted(Accepted),
+    /// The job is sealed and was not amended yet: give the event again, with its
+    /// [`Archive::sealed_facts`]. They never change (AR-4), so they may be read anywhere.
     NeedsSealedFacts,
 }
 
 impl Archive {
-    /// Merges an event into its job's record. Returns after the record is on disk (AR-11).
-    ///
-    /// # Errors
-    /// `Conflict` if the job's times contradict each other, `Overloaded` or `Unavailable` if it
-    /// cannot be made durable: then it was not accepted.
-    pub async fn accept(&self, event: JobEvent) -> Result<Accepted> {
-        match self.submit_event(event.clone(), None).await? {
-            Step::Done(accepted) => Ok(accepted),
-            Step::NeedsSealedFacts => {
-                // Sealed facts never change (AR-4), so they may be read outside of the commit thread.
-                let facts = self.sealed_facts(&event.job)?;
-                match self.submit_event(event, Some(facts)).await? {
-                    Step::Done(accepted) => Ok(accepted),
-                    Step::NeedsSealedFacts => Err(Error::internal("a sealed job lost its seal")),
-                }
-            }
-        }
-    }
-
-    async fn submit_event(&self, event: JobEvent, sealed: Option<JobFacts>) -> Result<Step> {
+    /// Merges an event into its job's record. The reply is there after the record is on disk
+    /// (AR-11). It fails with `Conflict` if the job's times contradict each other, with `Overloaded`
+    /// or `Unavailable` if the event cannot be made durable: then it was not accepted.
+    pub fn accept(&self, event: JobEvent, sealed: Option<JobFacts>) -> Reply<Acceptance> {
         let now = self.clock.now();
         let archiver = self.archiver;
         self.committer
             .submit(move |txn| accept(txn, archiver, event, sealed, now))
-            .await
     }
 
-    fn sealed_facts(&self, job: &JobRef) -> Result<JobFacts> {
+    /// The facts of a sealed job as its segment holds them. Reads a file.
+    ///
+    /// # Errors
+    /// `Internal` if the job is not sealed, `Data` for damaged bytes, `Unavailable` for I/O errors.
+    pub fn sealed_facts(&self, job: &JobRef) -> Result<JobFacts> {
         let snapshot = self.index.snapshot();
         let key = find::job_key(&snapshot, job)?;
         match key
@@ -78,7 +69,7 @@ impl Archive {
                 let segment = self.open_segment(&snapshot, sealed.date, sealed.segment)?;
                 Ok(segment.row(&sealed)?.row.facts)
             }
-            _ => Err(Error::internal("a sealed job is not in the index")),
+            _ => Err(Error::internal(format!("job {job} is not sealed"))),
         }
     }
 }
@@ -89,7 +80,7 @@ fn accept(
     event: JobEvent,
     sealed_facts: Option<JobFacts>,
     now: TimestampMs,
-) -> Result<Step> {
+) -> Result<Acceptance> {
     let public = |id: &str, kind| PublicId {
         kind,
         source: event.job.source.as_str().to_owned(),
@@ -103,16 +94,16 @@ fn accept(
         .flatten();
     match (known, entry) {
         (Some(key), Some(JobEntry::Record(record))) => {
-            merge(txn, archiver, key, *record, event.facts, now).map(Step::Done)
+            merge(txn, archiver, key, *record, event.facts, now).map(Acceptance::Accepted)
         }
         (Some(key), Some(JobEntry::Sealed(sealed))) => {
             match amend::amend(txn, key, &sealed, event.facts, sealed_facts, now)? {
-                Some(changed) => Ok(Step::Done(Accepted {
+                Some(changed) => Ok(Acceptance::Accepted(Accepted {
                     job: key,
                     changed,
                     due: None,
                 })),
-                None => Ok(Step::NeedsSealedFacts),
+                None => Ok(Acceptance::NeedsSealedFacts),
             }
         }
         (None, _) => {
@@ -131,12 +122,12 @@ fn accept(
                 waiting: None,
                 archived: None,
             };
-            create(txn, archiver, record, event.facts, now).map(Step::Done)
+            create(txn, archiver, record, event.facts, now).map(Acceptance::Accepted)
         }
         (Some(_), None) => Err(Error::data(
             "job_entry_missing",
             format!(
-                "job {} has an id but no entry in the index; run `tachograph verify`",
+                "job {} has an id but no entry in the index; restore it from a backup",
                 event.job
             ),
         )),

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
@@ -206,10 +206,7 @@ fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
             }
             answers.push(outcome.answer);
             if answers.len() < limits::COMMIT_OPS_MAX && batch.bytes() < limits::COMMIT_BYTES_MAX {
-                next = match operations.try_recv() {
-                    Ok(operation) => Some(operation),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = operations.try_recv().ok();
             }
         }
         let written = write(index, &batch, poisoned);

@@ -177,7 +177,7 @@ fn staged_profile(snapshot: &Snapshot<'_>, record: &JobRecord) -> Result<Profile
         Error::data(
             "staged_missing",
             format!(
-                "the staged profile of {} is missing; run `tachograph verify`",
+                "the staged profile of {} is missing; restore it from a backup",
                 record.job
             ),
         )

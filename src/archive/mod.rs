@@ -21,7 +21,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use accept::Accepted;
+pub use accept::{Acceptance, Accepted};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use find::JobView;

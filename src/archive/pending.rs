@@ -37,10 +37,10 @@ impl Archive {
                 due.next = Some(key.due);
                 return Ok(false);
             }
-            if !skip(key.job) {
-                if let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)? {
-                    due.jobs.push(*record);
-                }
+            if !skip(key.job)
+                && let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)?
+            {
+                due.jobs.push(*record);
             }
             Ok(due.jobs.len() < limit)
         })?;
@@ -76,43 +76,26 @@ impl Archive {
         })
     }
 
-    /// Makes jobs that wait for a registration due now. Returns how many.
+    /// Jobs that wait for a registration. Reads every pending job.
     ///
     /// # Errors
-    /// As [`Archive::due`], and `Unavailable` if it cannot be made durable.
-    pub async fn wake(&self, now: TimestampMs) -> Result<usize> {
-        let mut sleeping = Vec::new();
-        {
-            let snapshot = self.index.snapshot();
-            snapshot.scan_keys::<Pending>(&[], |key| {
-                if let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)? {
-                    let waits = record.waiting.as_ref().is_some_and(|waiting| {
-                        matches!(
-                            waiting.reason,
-                            Reason::WaitingForRunner | Reason::WaitingForRegion
-                        )
-                    });
-                    if waits {
-                        sleeping.push(record);
-                    }
-                }
-                Ok(true)
-            })?;
-        }
-        let mut replies = Vec::new();
-        for record in sleeping {
-            if let Some(old) = record.waiting {
-                let waiting = Waiting {
-                    due: now,
-                    ..old.clone()
-                };
-                replies.push(self.reschedule(record.keys.job, Some(old), waiting));
+    /// As [`Archive::due`].
+    pub fn waiting_for_registration(&self) -> Result<Vec<JobRecord>> {
+        let snapshot = self.index.snapshot();
+        let mut waiting = Vec::new();
+        snapshot.scan_keys::<Pending>(&[], |key| {
+            if let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)?
+                && record.waiting.as_ref().is_some_and(|waiting| {
+                    matches!(
+                        waiting.reason,
+                        Reason::WaitingForRunner | Reason::WaitingForRegion
+                    )
+                })
+            {
+                waiting.push(*record);
             }
-        }
-        let mut woken = 0;
-        for reply in replies {
-            woken += usize::from(reply.await?);
-        }
-        Ok(woken)
+            Ok(true)
+        })?;
+        Ok(waiting)
     }
 }

@@ -4,12 +4,13 @@
 //! synced batch adds the segment, turns the jobs' entries into pointers and removes the staged
 //! profiles. A crash before the batch leaves files that no entry names; opening removes them.
 
-use super::segments::file_name;
+use super::segments::{file_name, sequence_of};
 use super::{Archive, find};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use crate::index::keys::meta::Meta;
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
 use crate::index::keys::staged::{Staged, StagedKey};
@@ -134,17 +135,29 @@ struct Job {
 }
 
 impl Archive {
-    /// Seals every date whose staged jobs are due.
+    /// Seals every date whose staged jobs are due. A date that cannot be sealed does not keep the
+    /// others from it.
     ///
     /// # Errors
-    /// `Unavailable` if files or index cannot be written: the jobs stay staged.
+    /// The first failure, after every date was tried: those jobs stay staged and readable.
     pub fn seal_due(&self) -> Result<Vec<Sealed>> {
-        let due = self
-            .staged_dates()
-            .due(&self.settings.seal, self.clock.now());
-        due.into_iter()
-            .filter_map(|date| self.seal(date).transpose())
-            .collect()
+        let now = self.clock.now();
+        let due = self.staged_dates().due(&self.settings.seal, now);
+        let mut sealed = Vec::new();
+        let mut failure = None;
+        for date in due {
+            match self.seal(date) {
+                Ok(segment) => sealed.extend(segment),
+                Err(error) => {
+                    tracing::error!(%date, error = error.chain(), "a date cannot be sealed");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        match failure {
+            Some(error) if sealed.is_empty() => Err(error),
+            _ => Ok(sealed),
+        }
     }
 
     /// Seals everything that is staged now.
@@ -182,10 +195,7 @@ impl Archive {
         let rows: Vec<SummarisedRow> = jobs.iter().map(|job| job.row.clone()).collect();
         let encoding = self.settings.encoding;
         let built = jobs_file::build(&rows, &samples.digests, encoding, LEVEL_HOT)?;
-        self.dir
-            .write_durably(Table::Samples, date, &name, &samples.bytes)?;
-        self.dir
-            .write_durably(Table::Jobs, date, &name, &built.bytes)?;
+        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
         let sealed = Sealed {
             date,
             seq,
@@ -206,6 +216,21 @@ impl Archive {
             "segment sealed"
         );
         Ok(Some(sealed))
+    }
+
+    /// Makes both files durable, or leaves neither: somebody may read the tables in place.
+    fn write_pair(&self, date: Date, name: &str, samples: &[u8], jobs: &[u8]) -> Result<()> {
+        let written = self
+            .dir
+            .write_durably(Table::Samples, date, name, samples)
+            .and_then(|()| self.dir.write_durably(Table::Jobs, date, name, jobs));
+        if written.is_err() {
+            for table in [Table::Samples, Table::Jobs] {
+                // What cannot be removed now is removed at the next opening.
+                let _best_effort = self.dir.remove(table, date, name);
+            }
+        }
+        written
     }
 
     /// Reads the staged jobs of a date in sort order and writes their samples.
@@ -329,24 +354,46 @@ impl Archive {
     }
 
     /// Removes segment files that no index entry names: a crash came between them and their batch.
+    ///
+    /// The sequence number of a segment is taken durably before its files are written. So a file with
+    /// a higher number belongs to a newer index than this one (an old backup, a lost index): then
+    /// nothing is removed and nothing is opened.
     pub(super) fn remove_orphans(&self) -> Result<()> {
         let mut named = BTreeSet::<PathBuf>::new();
-        self.index
-            .snapshot()
-            .scan::<Segments>(&[], None, |id, entry| {
-                let name = file_name(entry.info.archiver, id.seq);
-                for table in [Table::Samples, Table::Jobs] {
-                    named.insert(self.dir.file_path(table, id.date, &name));
-                }
-                Ok(true)
-            })?;
-        for table in [Table::Samples, Table::Jobs] {
-            for path in self.dir.list(table)? {
-                if !named.contains(&path) {
-                    tracing::warn!(file = %path.display(), "removing a segment file that was never finished");
-                    self.dir.remove_orphan(&path)?;
-                }
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<Segments>(&[], None, |id, entry| {
+            let name = file_name(entry.info.archiver, id.seq);
+            for table in [Table::Samples, Table::Jobs] {
+                named.insert(self.dir.file_path(table, id.date, &name));
             }
+            Ok(true)
+        })?;
+        let taken = snapshot
+            .get::<Meta>(&"seq.segment".to_owned())?
+            .unwrap_or(0);
+        let mut orphans = Vec::new();
+        for table in [Table::Samples, Table::Jobs] {
+            for path in self
+                .dir
+                .list(table)?
+                .into_iter()
+                .filter(|path| !named.contains(path))
+            {
+                if sequence_of(&path).is_none_or(|seq| seq > taken) {
+                    return Err(Error::data(
+                        "index_older_than_segments",
+                        format!(
+                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; restore both from one backup (nothing was changed)",
+                            path.display()
+                        ),
+                    ));
+                }
+                orphans.push(path);
+            }
+        }
+        for path in orphans {
+            tracing::warn!(file = %path.display(), "removing a segment file that was never finished");
+            self.dir.remove_orphan(&path)?;
         }
         Ok(())
     }

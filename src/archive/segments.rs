@@ -17,11 +17,23 @@ use crate::segment::jobs::JobsFile;
 use crate::segment::samples;
 use crate::time::Date;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// File name of a segment, the same in both tables.
 pub(super) fn file_name(archiver: u16, seq: u64) -> String {
     format!("{archiver:05}-{seq:010}.parquet")
+}
+
+/// The sequence number in a segment file's name; `None` if it is no name of ours.
+pub(super) fn sequence_of(path: &Path) -> Option<u64> {
+    let (archiver, seq) = path
+        .file_name()?
+        .to_str()?
+        .strip_suffix(".parquet")?
+        .split_once('-')?;
+    archiver.parse::<u16>().ok()?;
+    seq.parse().ok()
 }
 
 /// A segment open for reading.
@@ -39,7 +51,7 @@ impl OpenSegment {
             return Err(Error::data(
                 "segment_rows",
                 format!(
-                    "the segment holds another job where {} should be; run `tachograph verify`",
+                    "the segment holds another job where {} should be; restore it from a backup",
                     job.job
                 ),
             ));

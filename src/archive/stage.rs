@@ -114,6 +114,16 @@ impl Archive {
                 }
                 return Ok(Staged::Stale);
             }
+            let keeps = record
+                .archived
+                .as_ref()
+                .is_some_and(|before| before.rows > 0);
+            if keeps && archived.rows == 0 {
+                // A second fetch found nothing any more: the first one's samples stay.
+                let waiting = record.waiting.take();
+                store(txn, waiting.as_ref(), &record)?;
+                return Ok(Staged::Archived);
+            }
             if let Some(before) = &record.archived {
                 txn.delete::<StagedFamily>(&staged_key(record.keys, before));
             }

@@ -4,6 +4,8 @@ use super::chart::{self, Axis, Point};
 use super::client::Client;
 use super::out;
 use crate::error::{Error, Result};
+use crate::model::graph::GRAPH_METRICS;
+use crate::model::metric::Column;
 use crate::num;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
@@ -313,9 +315,7 @@ fn points(metrics: &[&str], profile: &Profile) -> Vec<Point> {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(header);
+    table.load_style(presets::NOTHING).set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -355,24 +355,38 @@ fn sections_table(record: &Record) -> String {
     format!("{table}\n")
 }
 
+/// Statistics over time in the order of the catalogue, then totals of counters.
 fn summary_table(record: &Record) -> String {
-    let mut table = table(&[
-        "metric", "mean", "p50", "p95", "max", "total", "at least", "at most",
-    ]);
-    for (name, summary) in &record.summary {
-        let unit = unit_of(name);
-        table.add_row([
-            name.clone(),
-            cell(summary.mean, unit),
-            cell(summary.p50, unit),
-            cell(summary.p95, unit),
-            cell(summary.max, unit),
-            cell(summary.total, unit),
-            cell(summary.low, unit),
-            cell(summary.high, unit),
-        ]);
+    let mut over_time = table(&["over the job", "mean", "p50", "p95", "max"]);
+    for metric in GRAPH_METRICS {
+        let Some(summary) = record.summary.get(metric.name) else {
+            continue;
+        };
+        if summary.max.is_none() && summary.mean.is_none() {
+            continue;
+        }
+        let unit = unit_of(metric.name);
+        let cells = [summary.mean, summary.p50, summary.p95, summary.max];
+        let cells = cells.map(|value| cell(value, unit));
+        over_time.add_row(std::iter::once(metric.name.to_owned()).chain(cells));
     }
-    format!("{table}\n")
+    let mut in_total = table(&["in total", "used", "at least", "at most"]);
+    let columns = Column::ALL
+        .into_iter()
+        .filter(|column| column.has_base())
+        .map(Column::name);
+    for name in std::iter::once("cpu_used_seconds").chain(columns) {
+        let Some(summary) = record.summary.get(name) else {
+            continue;
+        };
+        if summary.total.is_none() && summary.high.is_none() {
+            continue;
+        }
+        let cells =
+            [summary.total, summary.low, summary.high].map(|value| cell(value, unit_of(name)));
+        in_total.add_row(std::iter::once(name.to_owned()).chain(cells));
+    }
+    format!("{over_time}\n\n{in_total}\n")
 }
 
 /// How a metric is printed, by the unit in its name.

@@ -20,7 +20,7 @@ pub(super) async fn readyz(State(services): State<Services>) -> Response {
         let body = "not ready: a write to the index failed; look at the disk, then restart\n";
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+            [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
             body,
         )
             .into_response()
@@ -30,7 +30,7 @@ pub(super) async fn readyz(State(services): State<Services>) -> Response {
 /// The service's own metrics.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "OpenMetrics text")))]
 pub(super) async fn metrics(State(services): State<Services>) -> Response {
-    if let Ok(pending) = services.archive.pending_count() {
+    if let Ok(pending) = services.query.pending_count().await {
         services
             .metrics
             .pending_jobs

@@ -10,8 +10,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Where each code is explained.
-const TYPE_PREFIX: &str = "/docs/problems#";
+/// Names a code for ever; docs/problems.md explains each.
+const TYPE_PREFIX: &str = "urn:tachograph:problem:";
 const REQUEST_ID: &str = "x-request-id";
 /// Hint to clients that may try again.
 const RETRY_AFTER_SECONDS: u32 = 2;
@@ -19,7 +19,7 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 /// An error body.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// Stable address of the code's explanation.
+    /// Stable name of the code.
     r#type: String,
     /// The status in words.
     title: String,

@@ -285,10 +285,6 @@ impl Changes {
     ///
     /// # Errors
     /// `Data` if the value is damaged.
-    #[expect(
-        clippy::option_option,
-        reason = "not said, removed and set are three answers"
-    )]
     pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<Option<F::Value>>> {
         let position = self.latest.get(&(F::NAME, key_of::<F>(key)));
         let last = position.and_then(|position| self.list.get(*position));

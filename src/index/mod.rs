@@ -51,6 +51,6 @@ pub fn key_of<F: Family>(key: &F::Key) -> Vec<u8> {
 fn corrupt(family: &str, what: &str) -> Error {
     Error::data(
         "index_value",
-        format!("index family {family}: {what}; run `tachograph verify`"),
+        format!("index family {family}: {what}; restore it from a backup"),
     )
 }

@@ -191,6 +191,17 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A key or value that is one order-preserving i64.
+///
+/// # Errors
+/// `Data` if the bytes are anything else.
+pub fn only_i64(family: &'static str, bytes: &[u8]) -> Result<i64> {
+    let mut reader = Reader::new(family, bytes);
+    let value = reader.i64()?;
+    reader.end()?;
+    Ok(value)
+}
+
 /// A JSON value. Fields may be added later; readers ignore what they do not know.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! What comes in: job events and registrations.
 
-use crate::archive::{Accepted, Archive, Sealed};
+use crate::archive::{Acceptance, Accepted, Archive, Sealed};
 use crate::error::{Error, Result};
 use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
+use crate::model::record::Waiting;
 use crate::model::runner::{Region, Runner, RunnerRef};
+use crate::num;
 use crate::supervise::BlockingPool;
 use crate::telemetry::Metrics;
 use crate::time::SharedClock;
@@ -45,7 +47,17 @@ impl Intake {
     /// # Errors
     /// As [`Archive::accept`].
     pub async fn accept(&self, event: JobEvent) -> Result<Accepted> {
-        let accepted = self.archive.accept(event).await?;
+        let mut sealed = None;
+        let accepted = loop {
+            match self.archive.accept(event.clone(), sealed.take()).await? {
+                Acceptance::Accepted(accepted) => break accepted,
+                Acceptance::NeedsSealedFacts => {
+                    let (archive, job) = (Arc::clone(&self.archive), event.job.clone());
+                    let read = move || archive.sealed_facts(&job);
+                    sealed = Some(self.pool.run(read).await?);
+                }
+            }
+        };
         self.metrics.event(if accepted.changed {
             "changed"
         } else {
@@ -111,13 +123,38 @@ impl Intake {
     /// As [`Archive::seal_all`].
     pub async fn seal_all(&self) -> Result<Vec<Sealed>> {
         let archive = Arc::clone(&self.archive);
-        self.pool.run(move || archive.seal_all()).await
+        let sealed = self.pool.run(move || archive.seal_all()).await?;
+        self.metrics
+            .segments_sealed
+            .inc_by(num::len_u64(sealed.len()));
+        Ok(sealed)
     }
 
+    /// Makes jobs that wait for a registration due now.
     async fn wake_waiting(&self) -> Result<()> {
-        let woken = self.archive.wake(self.clock.now()).await?;
-        if woken > 0 {
-            tracing::info!(jobs = woken, "a registration arrived for waiting jobs");
+        let archive = Arc::clone(&self.archive);
+        let sleeping = self
+            .pool
+            .run(move || archive.waiting_for_registration())
+            .await?;
+        let now = self.clock.now();
+        let mut replies = Vec::new();
+        for record in sleeping {
+            let due_now = record.waiting.clone().map(|waiting| Waiting {
+                due: now,
+                ..waiting
+            });
+            if let Some(waiting) = due_now {
+                let job = record.keys.job;
+                replies.push(self.archive.reschedule(job, record.waiting, waiting));
+            }
+        }
+        let jobs = replies.len();
+        for reply in replies {
+            reply.await?;
+        }
+        if jobs > 0 {
+            tracing::info!(jobs, "a registration arrived for waiting jobs");
             self.wake.notify_one();
         }
         Ok(())

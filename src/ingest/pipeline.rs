@@ -11,7 +11,7 @@ use crate::limits;
 use crate::model::archived::{Findings, Placement};
 use crate::model::id::{JobKey, RegionName, RunnerId};
 use crate::model::profile::Profile;
-use crate::model::record::JobRecord;
+use crate::model::record::{JobRecord, Waiting};
 use crate::model::runner::{Region, RunnerRef};
 use crate::model::settle;
 use crate::model::state::{Reason, Verdict};
@@ -53,6 +53,8 @@ pub struct Pipeline {
     parts: PipelineParts,
     /// Retention of regions as their servers say, and when they were asked.
     retention: Mutex<HashMap<RegionName, (TimestampMs, Option<i64>)>>,
+    /// Scrape intervals of regions that registered none, as their data showed them.
+    learnt: Mutex<HashMap<RegionName, i64>>,
 }
 
 impl Pipeline {
@@ -62,6 +64,7 @@ impl Pipeline {
         Self {
             parts,
             retention: Mutex::new(HashMap::new()),
+            learnt: Mutex::new(HashMap::new()),
         }
     }
 
@@ -118,7 +121,8 @@ impl Pipeline {
 
     async fn attempt(&self, record: JobRecord) -> Result<&'static str> {
         let registered = self.registered(&record).await?;
-        let fetch = match plan::fetch(record.merged.facts(), registered) {
+        let learnt = self.learnt_interval(&registered);
+        let fetch = match plan::fetch(record.merged.facts(), registered, learnt) {
             Ok(fetch) => fetch,
             Err(Reason::WaitingForStart) => {
                 return self
@@ -172,6 +176,11 @@ impl Pipeline {
             findings,
             end,
         } = self.parts.pool.run(work).await?;
+        if plan::too_narrow(&fetch, findings.scrape_interval_ms)
+            && let Some(interval) = findings.scrape_interval_ms
+        {
+            return self.wider(record, &fetch, interval).await;
+        }
         let attempts = record
             .waiting
             .as_ref()
@@ -194,6 +203,46 @@ impl Pipeline {
                     .await
             }
         }
+    }
+
+    /// The data shows a longer scrape interval than was assumed: remember it for the region and fetch
+    /// the job again with a window that fits, once its last scrape can be there.
+    async fn wider(
+        &self,
+        record: JobRecord,
+        fetch: &Fetch,
+        interval_ms: i64,
+    ) -> Result<&'static str> {
+        let name = fetch.request.region_name.clone();
+        let longest = {
+            let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = learnt.entry(name).or_insert(interval_ms);
+            *known = (*known).max(interval_ms);
+            *known
+        };
+        let due = fetch
+            .window
+            .to
+            .plus_ms(settle::first_delay_ms(Some(longest)));
+        let waiting = Waiting {
+            due: due.max(self.parts.clock.now()),
+            attempts: record
+                .waiting
+                .as_ref()
+                .map_or(0, |waiting| waiting.attempts),
+            reason: Reason::Settling,
+            detail: None,
+        };
+        self.parts
+            .archive
+            .reschedule(record.keys.job, record.waiting, waiting)
+            .await?;
+        Ok("window_widened")
+    }
+
+    fn learnt_interval(&self, registered: &Registered) -> Option<i64> {
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.get(&registered.runner.as_ref()?.region).copied()
     }
 
     /// Why there is nothing: the server forgot it, saw nothing at all, or does not know the machine.
@@ -338,10 +387,9 @@ impl Pipeline {
                 .unwrap_or_else(PoisonError::into_inner);
             cache.get(name).copied()
         };
-        if let Some((asked, retention)) =
+        if let Some((_, retention)) =
             known.filter(|(asked, _)| now.since(*asked) < RETENTION_TTL_MS)
         {
-            tracing::trace!(region = %name, asked = asked.0, "retention known");
             return retention;
         }
         // A server that does not answer now is asked again at the next attempt.

@@ -29,7 +29,11 @@ pub(super) struct Registered {
 }
 
 /// The fetch for a job, or what it waits for.
-pub(super) fn fetch(facts: &JobFacts, registered: Registered) -> Result<Fetch, Reason> {
+pub(super) fn fetch(
+    facts: &JobFacts,
+    registered: Registered,
+    learnt_interval_ms: Option<i64>,
+) -> Result<Fetch, Reason> {
     let window = facts.window().ok_or(Reason::WaitingForStart)?;
     let runner = registered.runner.ok_or(Reason::WaitingForRunner)?;
     let region = registered.region.ok_or(Reason::WaitingForRegion)?;
@@ -38,7 +42,7 @@ pub(super) fn fetch(facts: &JobFacts, registered: Registered) -> Result<Fetch, R
         region_name: RegionName::clone(&runner.region),
         machine: runner.matcher(machine),
         names: assemble::names(runner.preset),
-        range: padded(window, region.scrape_interval_ms()),
+        range: padded(window, region.scrape_interval_ms().or(learnt_interval_ms)),
         region,
     };
     Ok(Fetch {
@@ -53,6 +57,15 @@ pub(super) fn fetch(facts: &JobFacts, registered: Registered) -> Result<Fetch, R
 pub(super) fn padded(window: TimeRange, scrape_interval_ms: Option<i64>) -> TimeRange {
     let interval = scrape_interval_ms.unwrap_or(settle::DEFAULT_SCRAPE_INTERVAL_MS);
     window.padded(2 * interval + 1_000, 2 * interval)
+}
+
+/// Whether the window was padded for a shorter scrape interval than the data shows: then the scrapes
+/// around the job may be outside of it, and the job must be fetched again.
+pub(super) fn too_narrow(fetch: &Fetch, found_interval_ms: Option<i64>) -> bool {
+    found_interval_ms.is_some_and(|interval| {
+        let wanted = padded(fetch.window, Some(interval));
+        wanted.from < fetch.request.range.from || wanted.to > fetch.request.range.to
+    })
 }
 
 /// What a fetch that worked means for the job.
@@ -214,7 +227,7 @@ mod tests {
             finished_at: Some(TimestampMs(2)),
             ..JobFacts::default()
         };
-        let missing = |facts: &JobFacts, registered| fetch(facts, registered).err();
+        let missing = |facts: &JobFacts, registered| fetch(facts, registered, None).err();
         assert_eq!(
             missing(&JobFacts::default(), Registered::default()),
             Some(Reason::WaitingForStart)
@@ -243,7 +256,7 @@ mod tests {
             machine: Some(Machine::parse("m-1").unwrap()),
             ..facts
         };
-        let fetch = fetch(&known, both).unwrap();
+        let fetch = fetch(&known, both, None).unwrap();
         assert_eq!(
             fetch.request.machine,
             ("instance".to_owned(), "m-1:9100".to_owned())
@@ -252,5 +265,6 @@ mod tests {
             fetch.request.range,
             TimeRange::new(TimestampMs(-30_999), TimestampMs(30_002))
         );
+        assert!(!too_narrow(&fetch, Some(15_000)) && too_narrow(&fetch, Some(60_000)));
     }
 }

@@ -5,39 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A value column of `samples`. The order is the column order of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "`Column::spec` documents every column")]
-pub enum Column {
-    CpuUserSeconds,
-    CpuSystemSeconds,
-    CpuIowaitSeconds,
-    CpuStealSeconds,
-    CpuIdleSeconds,
-    CpuBusiestCoreSeconds,
-    CpuThrottledSeconds,
-    MemoryUsedBytes,
-    MemoryCacheBytes,
-    SwapUsedBytes,
-    Load1,
-    NetworkReceiveBytes,
-    NetworkTransmitBytes,
-    DiskReadBytes,
-    DiskWrittenBytes,
-    DiskIoSeconds,
-    FilesystemUsedBytes,
-    PressureCpuSeconds,
-    PressureMemorySeconds,
-    PressureIoSeconds,
-    OomKills,
-    ProcessesRunning,
-    ProcessesBlocked,
-    GpuUtilizationRatio,
-    GpuMemoryUsedBytes,
-    GpuPowerWatts,
-}
-
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -107,186 +74,67 @@ pub struct Spec {
     pub origin: &'static str,
 }
 
-const fn spec(name: &'static str, kind: Kind, cell: CellType, origin: &'static str) -> Spec {
-    Spec {
-        name,
-        kind,
-        cell,
-        origin,
-    }
+/// Writes the enum, the list of all columns and their facts from one table.
+macro_rules! catalogue {
+    ($($variant:ident = $name:literal: $kind:ident $cell:expr, $origin:literal;)*) => {
+        /// A value column of `samples`. The order is the column order of the file.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Column {
+            $(#[doc = $origin] $variant,)*
+        }
+
+        impl Column {
+            /// All columns in file order.
+            pub const ALL: [Self; 26] = [$(Self::$variant,)*];
+
+            /// Name, kind, type and origin.
+            #[must_use]
+            pub const fn spec(self) -> Spec {
+                use CellType::{Decimal9, Decimal18, Int32, Int64};
+                match self {
+                    $(Self::$variant => Spec {
+                        name: $name,
+                        kind: Kind::$kind,
+                        cell: $cell,
+                        origin: $origin,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    CpuUserSeconds = "cpu_user_seconds": Counter Decimal9(2), "node_cpu_seconds_total, mode user and nice, all cpus summed";
+    CpuSystemSeconds = "cpu_system_seconds": Counter Decimal9(2), "node_cpu_seconds_total, mode system, irq and softirq, all cpus summed";
+    CpuIowaitSeconds = "cpu_iowait_seconds": Counter Decimal9(2), "node_cpu_seconds_total, mode iowait, all cpus summed";
+    CpuStealSeconds = "cpu_steal_seconds": Counter Decimal9(2), "node_cpu_seconds_total, mode steal, all cpus summed";
+    CpuIdleSeconds = "cpu_idle_seconds": Counter Decimal9(2), "node_cpu_seconds_total, mode idle, all cpus summed";
+    CpuBusiestCoreSeconds = "cpu_busiest_core_seconds": BusiestCounter Decimal9(2), "per interval the largest user + system of one cpu";
+    CpuThrottledSeconds = "cpu_throttled_seconds": Counter Decimal9(3), "containers only; null on machines";
+    MemoryUsedBytes = "memory_used_bytes": Gauge Int64, "MemTotal - MemAvailable (without MemAvailable: - MemFree - Buffers - Cached - SReclaimable)";
+    MemoryCacheBytes = "memory_cache_bytes": Gauge Int64, "Cached + Buffers + SReclaimable";
+    SwapUsedBytes = "swap_used_bytes": Gauge Int64, "SwapTotal - SwapFree";
+    Load1 = "load1": Gauge Decimal9(2), "node_load1";
+    NetworkReceiveBytes = "network_receive_bytes": Counter Int64, "node_network_receive_bytes_total, physical devices summed";
+    NetworkTransmitBytes = "network_transmit_bytes": Counter Int64, "node_network_transmit_bytes_total, physical devices summed";
+    DiskReadBytes = "disk_read_bytes": Counter Int64, "node_disk_read_bytes_total, whole disks summed";
+    DiskWrittenBytes = "disk_written_bytes": Counter Int64, "node_disk_written_bytes_total, whole disks summed";
+    DiskIoSeconds = "disk_io_seconds": BusiestCounter Decimal9(3), "node_disk_io_time_seconds_total, the busiest whole disk per interval";
+    FilesystemUsedBytes = "filesystem_used_bytes": Gauge Int64, "size - avail of the fullest writable filesystem";
+    PressureCpuSeconds = "pressure_cpu_seconds": Counter Decimal18(6), "node_pressure_cpu_waiting_seconds_total";
+    PressureMemorySeconds = "pressure_memory_seconds": Counter Decimal18(6), "node_pressure_memory_waiting_seconds_total";
+    PressureIoSeconds = "pressure_io_seconds": Counter Decimal18(6), "node_pressure_io_waiting_seconds_total";
+    OomKills = "oom_kills": Counter Int32, "node_vmstat_oom_kill";
+    ProcessesRunning = "processes_running": Gauge Int32, "node_procs_running";
+    ProcessesBlocked = "processes_blocked": Gauge Int32, "node_procs_blocked";
+    GpuUtilizationRatio = "gpu_utilization_ratio": Gauge Decimal9(4), "DCGM; null without the preset";
+    GpuMemoryUsedBytes = "gpu_memory_used_bytes": Gauge Int64, "DCGM; null without the preset";
+    GpuPowerWatts = "gpu_power_watts": Gauge Decimal9(2), "DCGM; null without the preset";
 }
 
 impl Column {
-    /// All columns in file order.
-    pub const ALL: [Self; 26] = [
-        Self::CpuUserSeconds,
-        Self::CpuSystemSeconds,
-        Self::CpuIowaitSeconds,
-        Self::CpuStealSeconds,
-        Self::CpuIdleSeconds,
-        Self::CpuBusiestCoreSeconds,
-        Self::CpuThrottledSeconds,
-        Self::MemoryUsedBytes,
-        Self::MemoryCacheBytes,
-        Self::SwapUsedBytes,
-        Self::Load1,
-        Self::NetworkReceiveBytes,
-        Self::NetworkTransmitBytes,
-        Self::DiskReadBytes,
-        Self::DiskWrittenBytes,
-        Self::DiskIoSeconds,
-        Self::FilesystemUsedBytes,
-        Self::PressureCpuSeconds,
-        Self::PressureMemorySeconds,
-        Self::PressureIoSeconds,
-        Self::OomKills,
-        Self::ProcessesRunning,
-        Self::ProcessesBlocked,
-        Self::GpuUtilizationRatio,
-        Self::GpuMemoryUsedBytes,
-        Self::GpuPowerWatts,
-    ];
-
-    /// Name, kind, type and origin.
-    #[must_use]
-    pub const fn spec(self) -> Spec {
-        use CellType::{Decimal9, Decimal18, Int32, Int64};
-        use Kind::{BusiestCounter, Counter, Gauge};
-        match self {
-            Self::CpuUserSeconds => spec(
-                "cpu_user_seconds",
-                Counter,
-                Decimal9(2),
-                "node_cpu_seconds_total, mode user and nice, all cpus summed",
-            ),
-            Self::CpuSystemSeconds => spec(
-                "cpu_system_seconds",
-                Counter,
-                Decimal9(2),
-                "node_cpu_seconds_total, mode system, irq and softirq, all cpus summed",
-            ),
-            Self::CpuIowaitSeconds => spec(
-                "cpu_iowait_seconds",
-                Counter,
-                Decimal9(2),
-                "node_cpu_seconds_total, mode iowait, all cpus summed",
-            ),
-            Self::CpuStealSeconds => spec(
-                "cpu_steal_seconds",
-                Counter,
-                Decimal9(2),
-                "node_cpu_seconds_total, mode steal, all cpus summed",
-            ),
-            Self::CpuIdleSeconds => spec(
-                "cpu_idle_seconds",
-                Counter,
-                Decimal9(2),
-                "node_cpu_seconds_total, mode idle, all cpus summed",
-            ),
-            Self::CpuBusiestCoreSeconds => spec(
-                "cpu_busiest_core_seconds",
-                BusiestCounter,
-                Decimal9(2),
-                "per interval the largest user + system of one cpu",
-            ),
-            Self::CpuThrottledSeconds => spec(
-                "cpu_throttled_seconds",
-                Counter,
-                Decimal9(3),
-                "containers only; null on machines",
-            ),
-            Self::MemoryUsedBytes => spec(
-                "memory_used_bytes",
-                Gauge,
-                Int64,
-                "MemTotal - MemAvailable (without MemAvailable: - MemFree - Buffers - Cached - SReclaimable)",
-            ),
-            Self::MemoryCacheBytes => spec(
-                "memory_cache_bytes",
-                Gauge,
-                Int64,
-                "Cached + Buffers + SReclaimable",
-            ),
-            Self::SwapUsedBytes => spec("swap_used_bytes", Gauge, Int64, "SwapTotal - SwapFree"),
-            Self::Load1 => spec("load1", Gauge, Decimal9(2), "node_load1"),
-            Self::NetworkReceiveBytes => spec(
-                "network_receive_bytes",
-                Counter,
-                Int64,
-                "node_network_receive_bytes_total, physical devices summed",
-            ),
-            Self::NetworkTransmitBytes => spec(
-                "network_transmit_bytes",
-                Counter,
-                Int64,
-                "node_network_transmit_bytes_total, physical devices summed",
-            ),
-            Self::DiskReadBytes => spec(
-                "disk_read_bytes",
-                Counter,
-                Int64,
-                "node_disk_read_bytes_total, whole disks summed",
-            ),
-            Self::DiskWrittenBytes => spec(
-                "disk_written_bytes",
-                Counter,
-                Int64,
-                "node_disk_written_bytes_total, whole disks summed",
-            ),
-            Self::DiskIoSeconds => spec(
-                "disk_io_seconds",
-                BusiestCounter,
-                Decimal9(3),
-                "node_disk_io_time_seconds_total, the busiest whole disk per interval",
-            ),
-            Self::FilesystemUsedBytes => spec(
-                "filesystem_used_bytes",
-                Gauge,
-                Int64,
-                "size - avail of the fullest writable filesystem",
-            ),
-            Self::PressureCpuSeconds => spec(
-                "pressure_cpu_seconds",
-                Counter,
-                Decimal18(6),
-                "node_pressure_cpu_waiting_seconds_total",
-            ),
-            Self::PressureMemorySeconds => spec(
-                "pressure_memory_seconds",
-                Counter,
-                Decimal18(6),
-                "node_pressure_memory_waiting_seconds_total",
-            ),
-            Self::PressureIoSeconds => spec(
-                "pressure_io_seconds",
-                Counter,
-                Decimal18(6),
-                "node_pressure_io_waiting_seconds_total",
-            ),
-            Self::OomKills => spec("oom_kills", Counter, Int32, "node_vmstat_oom_kill"),
-            Self::ProcessesRunning => spec("processes_running", Gauge, Int32, "node_procs_running"),
-            Self::ProcessesBlocked => spec("processes_blocked", Gauge, Int32, "node_procs_blocked"),
-            Self::GpuUtilizationRatio => spec(
-                "gpu_utilization_ratio",
-                Gauge,
-                Decimal9(4),
-                "DCGM; null without the preset",
-            ),
-            Self::GpuMemoryUsedBytes => spec(
-                "gpu_memory_used_bytes",
-                Gauge,
-                Int64,
-                "DCGM; null without the preset",
-            ),
-            Self::GpuPowerWatts => spec(
-                "gpu_power_watts",
-                Gauge,
-                Decimal9(2),
-                "DCGM; null without the preset",
-            ),
-        }
-    }
-
     /// Name in files, SQL and JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -115,6 +115,15 @@ impl Query {
         self.pool.run(read).await
     }
 
+    /// Number of jobs that wait to be archived.
+    ///
+    /// # Errors
+    /// `Data`, `Unavailable` from the archive.
+    pub async fn pending_count(&self) -> Result<u64> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.pending_count()).await
+    }
+
     /// A region's registration.
     ///
     /// # Errors

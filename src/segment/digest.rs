@@ -204,8 +204,12 @@ fn slice(file: &[u8], range: Range<u64>) -> Option<&[u8]> {
 /// Lengths of all pages in file order, dictionary pages included.
 fn page_lengths(metadata: &ParquetMetaData) -> Result<Vec<u32>> {
     let hole = || Error::internal("a segment file has holes between its pages");
-    let offsets = metadata.offset_index().ok_or_else(hole)?;
     let mut lengths = Vec::new();
+    if metadata.row_groups().is_empty() {
+        // A file without rows (jobs without samples) has no pages and no index of them.
+        return Ok(lengths);
+    }
+    let offsets = metadata.offset_index().ok_or_else(hole)?;
     let mut at = i64::try_from(FIRST_PAGE).unwrap_or(i64::MAX);
     for (group, columns) in metadata.row_groups().iter().zip(offsets) {
         for (chunk, index) in group.columns().iter().zip(columns) {

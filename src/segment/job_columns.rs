@@ -158,104 +158,85 @@ fn column(name: &str, kind: Kind, storage: Storage, slot: Slot) -> JobColumn {
     }
 }
 
+/// Texts, all stored by dictionary.
+const TEXTS: [(&str, Slot); 18] = [
+    ("source", Slot::Source),
+    ("job_id", Slot::JobId),
+    ("project_id", Slot::ProjectId),
+    ("runner_id", Slot::RunnerId),
+    ("project", Slot::Project),
+    ("pipeline_id", Slot::PipelineId),
+    ("name", Slot::Name),
+    ("stage", Slot::Stage),
+    ("ref", Slot::Ref),
+    ("sha", Slot::Sha),
+    ("status", Slot::Status),
+    ("failure_reason", Slot::FailureReason),
+    ("runner_description", Slot::RunnerDescription),
+    ("region", Slot::Region),
+    ("machine", Slot::Machine),
+    ("machine_type", Slot::MachineType),
+    ("executor", Slot::Executor),
+    ("web_url", Slot::WebUrl),
+];
+
 fn facts() -> Vec<JobColumn> {
-    use CellType::{Decimal9, Decimal18, Int32, Int64};
-    use Storage::{Delta, Dictionary, Value};
-    let text = Kind::Text;
-    let list = [
-        (
+    let cell = |name, cell, storage, slot| column(name, Kind::Cell(cell), storage, slot);
+    let text = |(name, slot)| column(name, Kind::Text, Storage::Dictionary, slot);
+    let mut columns = vec![
+        cell(
             "project_key",
-            Kind::Cell(Int64),
-            Dictionary,
+            CellType::Int64,
+            Storage::Dictionary,
             Slot::ProjectKey,
         ),
-        ("job", Kind::Cell(Int64), Delta, Slot::Job),
-        ("part", Kind::Cell(Int32), Dictionary, Slot::Part),
-        ("runner_key", Kind::Cell(Int64), Dictionary, Slot::RunnerKey),
-        ("source", text, Dictionary, Slot::Source),
-        ("job_id", text, Dictionary, Slot::JobId),
-        ("project_id", text, Dictionary, Slot::ProjectId),
-        ("runner_id", text, Dictionary, Slot::RunnerId),
-        ("project", text, Dictionary, Slot::Project),
-        ("pipeline_id", text, Dictionary, Slot::PipelineId),
-        ("name", text, Dictionary, Slot::Name),
-        ("stage", text, Dictionary, Slot::Stage),
-        ("ref", text, Dictionary, Slot::Ref),
-        ("sha", text, Dictionary, Slot::Sha),
-        ("status", text, Dictionary, Slot::Status),
-        ("failure_reason", text, Dictionary, Slot::FailureReason),
-        (
-            "runner_description",
-            text,
-            Dictionary,
-            Slot::RunnerDescription,
+        cell("job", CellType::Int64, Storage::Delta, Slot::Job),
+        cell("part", CellType::Int32, Storage::Dictionary, Slot::Part),
+        cell(
+            "runner_key",
+            CellType::Int64,
+            Storage::Dictionary,
+            Slot::RunnerKey,
         ),
-        ("region", text, Dictionary, Slot::Region),
-        ("machine", text, Dictionary, Slot::Machine),
-        ("machine_type", text, Dictionary, Slot::MachineType),
-        ("executor", text, Dictionary, Slot::Executor),
-        ("web_url", text, Dictionary, Slot::WebUrl),
-        ("cpu_count", Kind::Cell(Int32), Value, Slot::CpuCount),
-        (
-            "memory_total_bytes",
-            Kind::Cell(Int64),
-            Value,
-            Slot::MemoryTotalBytes,
-        ),
-        (
-            "filesystem_size_bytes",
-            Kind::Cell(Int64),
-            Value,
-            Slot::FilesystemSizeBytes,
-        ),
-        (
-            "price_per_hour",
-            Kind::Cell(Decimal18(6)),
-            Value,
-            Slot::PricePerHour,
-        ),
-        ("created_at", Kind::Time, Delta, Slot::CreatedAt),
-        ("started_at", Kind::Time, Delta, Slot::StartedAt),
-        ("finished_at", Kind::Time, Delta, Slot::FinishedAt),
-        (
-            "queued_seconds",
-            Kind::Cell(Decimal18(3)),
-            Value,
-            Slot::QueuedSeconds,
-        ),
-        (
+    ];
+    columns.extend(TEXTS.map(text));
+    columns.extend(measures());
+    columns
+}
+
+/// Facts of the machine, times, and what archiving found.
+fn measures() -> Vec<JobColumn> {
+    use CellType::{Decimal9, Decimal18, Int32, Int64};
+    let cell = |name, cell, slot| column(name, Kind::Cell(cell), Storage::Value, slot);
+    let time = |name, slot| column(name, Kind::Time, Storage::Delta, slot);
+    let text = |name, slot| column(name, Kind::Text, Storage::Dictionary, slot);
+    vec![
+        cell("cpu_count", Int32, Slot::CpuCount),
+        cell("memory_total_bytes", Int64, Slot::MemoryTotalBytes),
+        cell("filesystem_size_bytes", Int64, Slot::FilesystemSizeBytes),
+        cell("price_per_hour", Decimal18(6), Slot::PricePerHour),
+        time("created_at", Slot::CreatedAt),
+        time("started_at", Slot::StartedAt),
+        time("finished_at", Slot::FinishedAt),
+        cell("queued_seconds", Decimal18(3), Slot::QueuedSeconds),
+        cell(
             "scrape_interval_seconds",
-            Kind::Cell(Decimal9(3)),
-            Value,
+            Decimal9(3),
             Slot::ScrapeIntervalSeconds,
         ),
-        ("sample_count", Kind::Cell(Int64), Value, Slot::SampleCount),
-        ("coverage", Kind::Cell(Decimal9(4)), Value, Slot::Coverage),
-        (
-            "covered_seconds",
-            Kind::Cell(Decimal18(3)),
-            Value,
-            Slot::CoveredSeconds,
-        ),
-        ("verdict", text, Dictionary, Slot::Verdict),
-        ("reason", text, Dictionary, Slot::Reason),
-        (
-            "co_tenant_count",
-            Kind::Cell(Int32),
-            Value,
-            Slot::CoTenantCount,
-        ),
-        (
+        cell("sample_count", Int64, Slot::SampleCount),
+        cell("coverage", Decimal9(4), Slot::Coverage),
+        cell("covered_seconds", Decimal18(3), Slot::CoveredSeconds),
+        text("verdict", Slot::Verdict),
+        text("reason", Slot::Reason),
+        cell("co_tenant_count", Int32, Slot::CoTenantCount),
+        cell(
             "co_tenant_overlap_seconds",
-            Kind::Cell(Decimal18(3)),
-            Value,
+            Decimal18(3),
             Slot::CoTenantOverlapSeconds,
         ),
-        ("amended_at", Kind::Time, Delta, Slot::AmendedAt),
-    ];
-    list.into_iter()
-        .map(|(name, kind, storage, slot)| column(name, kind, storage, slot))
-        .collect()
+        time("amended_at", Slot::AmendedAt),
+    ]
 }
 
 #[cfg(test)]

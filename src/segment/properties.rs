@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows per data page of `samples`: one job is one or two pages per column.
 pub const SAMPLES_PAGE_ROWS: usize = 8_192;
-/// Rows per data page of `jobs`: one job page reads one row of about 190 columns (docs/adr/0004).
+/// Rows per data page of `jobs`: one job page reads one row of 150 columns (docs/adr/0004).
 pub const JOBS_PAGE_ROWS: usize = 1_024;
 
 /// How value columns are encoded.

@@ -126,7 +126,7 @@ impl VerifiedFile {
         let tail = store.tail()?;
         let offset = store.digests.tail_range().start;
         let metadata = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Required)
+            .with_page_index_policy(PageIndexPolicy::Optional)
             .parse_and_finish(&Tail {
                 bytes: tail,
                 offset,

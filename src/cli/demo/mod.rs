@@ -39,8 +39,10 @@ const RUNNER: &str = "1";
 const MACHINE: &str = "demo-machine";
 /// Prometheus scrapes every second, so that half a minute has thirty samples.
 const SCRAPE: Duration = Duration::from_secs(1);
-/// Two scrapes in front of the job, so that its first interval is known.
-const WARM_UP: Duration = Duration::from_millis(3_500);
+/// Scrapes in front of the job, so that its first interval is known.
+const WARM_UP_SCRAPES: i64 = 4;
+/// Prometheus takes up to 5 s to begin with a new target.
+const WARM_UP_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(300);
 const ARCHIVE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -92,7 +94,7 @@ async fn archive_a_job(folder: &Path) -> Result<Shown> {
     let service = Service::start(folder).await?;
     let client = Client::new(&service.url())?;
     register(&client, &prometheus.url()).await?;
-    tokio::time::sleep(WARM_UP).await;
+    wait_for_scrapes(&prometheus).await?;
 
     out::note(
         "3/6  running the job: 256 MiB of disk writes, 10 s of one busy core, 400 MiB of memory ...",
@@ -146,6 +148,28 @@ async fn register(client: &Client, prometheus: &str) -> Result<()> {
     client
         .put(&format!("/api/v1/runners/{SOURCE}/{RUNNER}"), &runner)
         .await
+}
+
+/// Waits until Prometheus has scraped the machine a few times.
+async fn wait_for_scrapes(prometheus: &Prometheus) -> Result<()> {
+    let clock = SystemClock::new();
+    let scraped =
+        format!("count_over_time(up{{instance=\"{MACHINE}:9100\"}}[1m]) >= {WARM_UP_SCRAPES}");
+    loop {
+        let answer: Value = serde_json::from_str(&prometheus.query(&scraped, clock.now()).await?)
+            .map_err(|error| {
+            Error::internal("Prometheus did not answer in JSON").with_source(error)
+        })?;
+        let result = answer.pointer("/data/result").and_then(Value::as_array);
+        if result.is_some_and(|result| !result.is_empty()) {
+            return Ok(());
+        }
+        if clock.monotonic() > WARM_UP_PATIENCE {
+            let message = "Prometheus did not scrape node_exporter within half a minute";
+            return Err(Error::new(ErrorKind::Upstream, "demo_not_scraped", message));
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 fn body(report: &job::Report) -> Value {

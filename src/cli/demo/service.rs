@@ -1,6 +1,7 @@
 //! The demo's service: this program's own `serve`, as a process that can really be restarted.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "the demo owns its temporary folder"
 )]
 
@@ -52,10 +53,6 @@ impl Service {
         Self::start_at(folder, free_port()?).await
     }
 
-    #[expect(
-        clippy::disallowed_types,
-        reason = "the demo owns its temporary folder"
-    )]
     async fn start_at(folder: &Path, port: u16) -> Result<Self> {
         let program = std::env::current_exe().map_err(failed("finding this program"))?;
         let log = File::options()

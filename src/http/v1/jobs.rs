@@ -1,4 +1,8 @@
 //! Job events, records and lists.
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro qualifies the parameters' type"
+)]
 
 use super::job_body::{JobBody, JobList, JobShort};
 use super::job_event::PutJob;

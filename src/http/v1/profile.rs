@@ -1,4 +1,8 @@
 //! A job's profile as JSON or CSV.
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro qualifies the parameters' type"
+)]
 
 use super::job_body::GapBody;
 use super::jobs::{job_ref, query_time};

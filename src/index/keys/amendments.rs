@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::index::Family;
-use crate::index::wire::{Reader, from_json, put_i64, to_json};
+use crate::index::wire::{from_json, only_i64, put_i64, to_json};
 use crate::model::id::JobKey;
 use crate::model::job::MergedFacts;
 use crate::time::TimestampMs;
@@ -34,10 +34,7 @@ impl Family for Amendments {
     }
 
     fn decode_key(bytes: &[u8]) -> Result<JobKey> {
-        let mut reader = Reader::new(Self::NAME, bytes);
-        let key = JobKey(reader.i64()?);
-        reader.end()?;
-        Ok(key)
+        only_i64(Self::NAME, bytes).map(JobKey)
     }
 
     fn encode_value(value: &Amendment) -> Result<Vec<u8>> {

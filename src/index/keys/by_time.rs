@@ -2,11 +2,12 @@
 //!
 //! Key: the family's prefix numbers (8 bytes each, order-preserving), then the job's listed time
 //! descending (8 bytes), then its key (8 bytes), so that a scan of a prefix yields newest jobs first.
-//! Prefixes: none; project; runner; machine; project, name, ref. Machine (with its region), name and
-//! ref stand as xxh3-64 of their text: a reader checks the record, so a collision costs a look-up.
-//! Value: empty; in `by_machine_time` the job's end (i64), 0 while it runs, for co-tenants.
+//! Prefixes: none; project; runner; machine; project, name, ref. Machine (its name alone, see
+//! docs/adr/0011), name and ref stand as xxh3-64 of their text: a list compares the record, so a
+//! collision costs a look-up. Value: empty; in `by_machine_time` the job's end (i64, for co-tenants),
+//! empty while it runs.
 
-use super::super::wire::{Reader, put_i64, put_i64_desc};
+use super::super::wire::{Reader, only_i64, put_i64, put_i64_desc};
 use crate::error::Result;
 use crate::index::Family;
 use crate::model::id::JobKey;
@@ -91,10 +92,7 @@ macro_rules! list_index {
                 if bytes.is_empty() {
                     return Ok(None);
                 }
-                let mut reader = Reader::new(Self::NAME, bytes);
-                let end = TimestampMs(reader.i64()?);
-                reader.end()?;
-                Ok(Some(end))
+                only_i64(Self::NAME, bytes).map(|end| Some(TimestampMs(end)))
             }
         }
     };

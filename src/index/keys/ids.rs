@@ -5,7 +5,7 @@
 //! a project path, which moves when a project is renamed.
 
 use crate::error::Result;
-use crate::index::wire::{Reader, put_i64, put_text};
+use crate::index::wire::{Reader, only_i64, put_i64, put_text};
 use crate::index::{Family, corrupt};
 
 /// What an identity names.
@@ -77,10 +77,7 @@ impl Family for Ids {
     }
 
     fn decode_value(bytes: &[u8]) -> Result<i64> {
-        let mut reader = Reader::new(Self::NAME, bytes);
-        let value = reader.i64()?;
-        reader.end()?;
-        Ok(value)
+        only_i64(Self::NAME, bytes)
     }
 }
 

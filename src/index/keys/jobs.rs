@@ -7,7 +7,9 @@
 //!   sequence, row in the jobs file, first row in the samples file, rows (varints).
 
 use crate::error::Result;
-use crate::index::wire::{Reader, from_json, put_i64, put_text, put_varint, put_zigzag, to_json};
+use crate::index::wire::{
+    Reader, from_json, only_i64, put_i64, put_text, put_varint, put_zigzag, to_json,
+};
 use crate::index::{Family, corrupt};
 use crate::model::id::{JobId, JobKey, JobRef, ProjectKey, Source};
 use crate::model::record::JobRecord;
@@ -61,10 +63,7 @@ impl Family for Jobs {
     }
 
     fn decode_key(bytes: &[u8]) -> Result<JobKey> {
-        let mut reader = Reader::new(Self::NAME, bytes);
-        let key = JobKey(reader.i64()?);
-        reader.end()?;
-        Ok(key)
+        only_i64(Self::NAME, bytes).map(JobKey)
     }
 
     fn encode_value(value: &JobEntry) -> Result<Vec<u8>> {

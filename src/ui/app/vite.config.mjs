@@ -23,6 +23,6 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   // For `npm run dev` only: where a running service answers the API.
-  server: { proxy: { "/api": process.env.TACHOGRAPH_URL ?? "http://127.0.0.1:8080" } },
+  server: { proxy: { "/api": process.env.TACHOGRAPH_URL ?? "http://127.0.0.1:8750" } },
   test: { include: ["test/**/*.test.ts"], environment: "node", css: true },
 });
