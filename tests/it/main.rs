@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accuracy;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod proof_support;
 #[cfg(test)]
 mod readers;
