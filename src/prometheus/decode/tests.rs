@@ -1,3 +1,5 @@
+//! The decoder on what the wire says, and on what it must not say.
+
 use super::*;
 use crate::model::id::RegionName;
 use crate::source_port::STALE;
