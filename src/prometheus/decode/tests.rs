@@ -1,3 +1,5 @@
+//! Answers of remote read, good and hostile, as the decoder sees them.
+
 use super::*;
 use crate::model::id::RegionName;
 use crate::source_port::STALE;
