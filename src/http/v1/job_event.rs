@@ -108,7 +108,9 @@ impl Check {
         match RunnerId::parse(&id) {
             Ok(_) => Some(id),
             Err(error) => {
-                self.problems.push(format!("{field}: {}", error.message()));
+                // The rule is that of every id; the words name one of them.
+                let rule = error.message().trim_start_matches("runner_id");
+                self.problems.push(format!("{field}{rule}"));
                 None
             }
         }
