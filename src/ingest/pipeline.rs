@@ -247,6 +247,10 @@ impl Pipeline {
 
     /// Why there is nothing: the server forgot it, saw nothing at all, or does not know the machine.
     async fn without_samples(&self, fetch: &Fetch, mut findings: Findings) -> Findings {
+        // The target was there and did not answer: known, where the rest is a conclusion.
+        if findings.verdict == Some(Verdict::ScrapeDown) {
+            return findings;
+        }
         let retention = self
             .retention(fetch)
             .await
