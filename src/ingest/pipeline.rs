@@ -129,12 +129,7 @@ impl Pipeline {
                     .give_up(record, Placement::default(), Reason::WaitingForStart)
                     .await;
             }
-            Err(reason) => {
-                let deadline = settle::deadline(listed_start(&record), None);
-                return self
-                    .ask_again(record, Placement::default(), reason, None, deadline)
-                    .await;
-            }
+            Err(reason) => return self.wait_for_registration(record, reason).await,
         };
         let placement = placement(&fetch);
         let started = self.parts.clock.monotonic();
@@ -150,6 +145,42 @@ impl Pipeline {
                     .await
             }
         }
+    }
+
+    /// Lets a job wait for its runner, region or machine. A registration that came between our look
+    /// and the wait has woken nobody: such a job is due at once.
+    async fn wait_for_registration(
+        &self,
+        record: JobRecord,
+        reason: Reason,
+    ) -> Result<&'static str> {
+        let (job, deadline) = (
+            record.keys.job,
+            settle::deadline(listed_start(&record), None),
+        );
+        let seen = record.clone();
+        let outcome = self
+            .ask_again(record, Placement::default(), reason, None, deadline)
+            .await?;
+        let registered = self.registered(&seen).await?;
+        if plan::fetch(seen.merged.facts(), registered, None).err() == Some(reason) {
+            return Ok(outcome);
+        }
+        let archive = Arc::clone(&self.parts.archive);
+        let sleeping = move || archive.waiting_for_registration();
+        let sleeping = self.parts.pool.run(sleeping).await?;
+        let record = sleeping.into_iter().find(|record| record.keys.job == job);
+        if let Some(waiting) = record.and_then(|record| record.waiting) {
+            let due_now = Waiting {
+                due: self.parts.clock.now(),
+                ..waiting.clone()
+            };
+            self.parts
+                .archive
+                .reschedule(job, Some(waiting), due_now)
+                .await?;
+        }
+        Ok(outcome)
     }
 
     /// Assembles what was fetched and archives it, or asks again.
