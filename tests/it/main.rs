@@ -11,6 +11,8 @@ mod accuracy;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod proof_support;
 #[cfg(test)]
 mod readers;
