@@ -68,7 +68,7 @@ impl Pipeline {
         }
     }
 
-    /// Works until cancelled. Jobs in flight are finished.
+    /// Works until cancelled. Jobs in flight are finished, unless their server keeps them waiting.
     ///
     /// # Errors
     /// `Data` or `Unavailable` if the queue cannot be read.
@@ -101,7 +101,13 @@ impl Pipeline {
                 }
             }
         }
-        while working.next().await.is_some() {}
+        let finish = async { while working.next().await.is_some() {} };
+        if tokio::time::timeout(limits::STOP_FETCH_GRACE, finish)
+            .await
+            .is_err()
+        {
+            tracing::info!("jobs in flight were let go; they are still due");
+        }
         Ok(())
     }
 
