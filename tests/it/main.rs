@@ -13,6 +13,8 @@ mod api;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod proof_support;
 #[cfg(test)]
 mod readers;
