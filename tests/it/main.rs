@@ -21,6 +21,8 @@ mod proof_support;
 #[cfg(test)]
 mod readers;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
