@@ -56,5 +56,8 @@ pub const OPEN_SEGMENTS_MAX: usize = 256;
 pub const BLOCKING_THREADS: usize = 16;
 /// How long a request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long in-flight work may take after a stop signal.
-pub const STOP_GRACE: Duration = Duration::from_secs(20);
+/// How long a fetch may go on after a stop signal: its job is in the queue, another start fetches it.
+pub const STOP_FETCH_GRACE: Duration = Duration::from_secs(2);
+/// How long each of the three phases of a stop may take: together less than the 10 s after which
+/// `docker stop` kills. What is in flight then is as safe as after a crash.
+pub const STOP_GRACE: Duration = Duration::from_secs(3);

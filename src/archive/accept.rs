@@ -5,6 +5,7 @@ use super::commit::Txn;
 use super::listed::Listed;
 use super::{Archive, Reply, find};
 use crate::error::{Error, Result};
+use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::pending::{Pending, PendingKey};
@@ -273,7 +274,8 @@ fn scrape_interval_ms(txn: &Txn<'_>, record: &JobRecord) -> Result<Option<i64>> 
 }
 
 /// Project and runner keys, allotted at first sight. A project is known by its id; a path seen
-/// before its id is taken over by it.
+/// before its id is taken over by it, unless it is the path of a project with another id: that one
+/// was renamed or deleted, and its path is used again.
 fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Result<RowKeys> {
     let facts = record.merged.facts();
     let source = &record.job.source;
@@ -301,8 +303,8 @@ fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Re
             let named = id.is_none() || facts.project.is_some();
             let by_path = if named { txn.get::<Ids>(&path)? } else { None };
             match by_path {
-                Some(key) => key,
-                None => txn.next_key("project", archiver)?,
+                Some(key) if id.is_none() || !has_id(txn, source, key)? => key,
+                _ => txn.next_key("project", archiver)?,
             }
         }
     };
@@ -322,6 +324,19 @@ fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Re
         project: ProjectKey(project),
         runner,
         ..record.keys
+    })
+}
+
+/// Whether the project of that key is known by an id. A scan of the source's project ids, but only
+/// for a project's first event, and only if its path is known already.
+fn has_id(txn: &Txn<'_>, source: &Source, project: i64) -> Result<bool> {
+    let all = PublicId {
+        kind: Kind::ProjectId,
+        source: source.as_str().to_owned(),
+        id: String::new(),
+    };
+    txn.any::<Ids>(&key_of::<Ids>(&all), |id, key| {
+        id.kind == all.kind && id.source == all.source && *key == project
     })
 }
 

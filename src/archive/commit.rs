@@ -42,6 +42,29 @@ impl Txn<'_> {
         self.index.get::<F>(key)
     }
 
+    /// Whether an entry below `prefix` holds. Only for families whose entries stay: what the batch
+    /// removes is still seen.
+    pub(super) fn any<F: Family>(
+        &self,
+        prefix: &[u8],
+        holds: impl Fn(&F::Key, &F::Value) -> bool,
+    ) -> Result<bool> {
+        for changes in [&self.own, self.batch] {
+            let entries = changes.entries::<F>()?;
+            if entries.iter().any(|(key, value)| holds(key, value)) {
+                return Ok(true);
+            }
+        }
+        let mut found = false;
+        self.index
+            .snapshot()
+            .scan::<F>(prefix, None, |key, value| {
+                found = holds(&key, &value);
+                Ok(!found)
+            })?;
+        Ok(found)
+    }
+
     /// Sets a key.
     pub(super) fn put<F: Family>(&mut self, key: &F::Key, value: &F::Value) -> Result<()> {
         self.own.put::<F>(key, value)

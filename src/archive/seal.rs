@@ -242,6 +242,10 @@ impl Archive {
                 Some(JobEntry::Record(record)) => *record,
                 _ => return Ok(true),
             };
+            // What was corrected meanwhile is fetched again first: sealed samples never change.
+            if record.waiting.is_some() {
+                return Ok(true);
+            }
             let row = record.row().filter(|row| row.keys.project == key.project);
             // A damaged blob keeps its place and is reported on every read; the others go on.
             match (row, staged.profile()) {

@@ -31,13 +31,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     Error::invalid("unreadable_body", "the body could not be read to its end");
                 ApiError::from(error).into_response()
             })?;
-        serde_json::from_slice(&body).map(Json).map_err(|error| {
-            ApiError::from(Error::invalid(
-                "invalid_json",
-                format!("the body is not valid: {error}"),
-            ))
-            .into_response()
-        })
+        let invalid = |what: &str| {
+            let message = format!("the body is not valid: {what}");
+            ApiError::from(Error::invalid("invalid_json", message)).into_response()
+        };
+        // serde would take an array for a struct, its items for the fields in order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(invalid("it must be a JSON object, { ... }"));
+        }
+        serde_json::from_slice(&body)
+            .map(Json)
+            .map_err(|error| invalid(&error.to_string()))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::query::Query;
 use crate::telemetry::Metrics;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, StatusCode};
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use std::sync::Arc;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -64,6 +64,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
+        .routes(routes!(ops::document))
 }
 
 /// The OpenAPI document of the router.
@@ -74,7 +75,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The router with its middleware.
 pub fn router(services: Services) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, _) = routes().split_for_parts();
     let id = HeaderName::from_static("x-request-id");
     let middleware = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(id.clone(), MakeRequestUuid))
@@ -88,7 +89,6 @@ pub fn router(services: Services) -> Router {
         ))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX));
     router
-        .route("/openapi.json", axum::routing::get(async || Json(document)))
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware)
         .with_state(services)

@@ -297,6 +297,23 @@ impl Changes {
         }
     }
 
+    /// What these changes set in a family, in no order.
+    ///
+    /// # Errors
+    /// `Data` if an entry is damaged.
+    pub fn entries<F: Family>(&self) -> Result<Vec<(F::Key, F::Value)>> {
+        let of_family = self
+            .latest
+            .iter()
+            .filter(|((family, _), _)| *family == F::NAME);
+        let set = of_family.filter_map(|((_, key), at)| {
+            let value = self.list.get(*at)?.value.as_ref()?;
+            Some((key, value))
+        });
+        set.map(|(key, value)| Ok((F::decode_key(key)?, F::decode_value(value)?)))
+            .collect()
+    }
+
     /// Number of changes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -68,7 +68,7 @@ impl Pipeline {
         }
     }
 
-    /// Works until cancelled. Jobs in flight are finished.
+    /// Works until cancelled. Jobs in flight are finished, unless their server keeps them waiting.
     ///
     /// # Errors
     /// `Data` or `Unavailable` if the queue cannot be read.
@@ -101,7 +101,13 @@ impl Pipeline {
                 }
             }
         }
-        while working.next().await.is_some() {}
+        let finish = async { while working.next().await.is_some() {} };
+        if tokio::time::timeout(limits::STOP_FETCH_GRACE, finish)
+            .await
+            .is_err()
+        {
+            tracing::info!("jobs in flight were let go; they are still due");
+        }
         Ok(())
     }
 
@@ -129,12 +135,7 @@ impl Pipeline {
                     .give_up(record, Placement::default(), Reason::WaitingForStart)
                     .await;
             }
-            Err(reason) => {
-                let deadline = settle::deadline(listed_start(&record), None);
-                return self
-                    .ask_again(record, Placement::default(), reason, None, deadline)
-                    .await;
-            }
+            Err(reason) => return self.wait_for_registration(record, reason).await,
         };
         let placement = placement(&fetch);
         let started = self.parts.clock.monotonic();
@@ -150,6 +151,42 @@ impl Pipeline {
                     .await
             }
         }
+    }
+
+    /// Lets a job wait for its runner, region or machine. A registration that came between our look
+    /// and the wait has woken nobody: such a job is due at once.
+    async fn wait_for_registration(
+        &self,
+        record: JobRecord,
+        reason: Reason,
+    ) -> Result<&'static str> {
+        let (job, deadline) = (
+            record.keys.job,
+            settle::deadline(listed_start(&record), None),
+        );
+        let seen = record.clone();
+        let outcome = self
+            .ask_again(record, Placement::default(), reason, None, deadline)
+            .await?;
+        let registered = self.registered(&seen).await?;
+        if plan::fetch(seen.merged.facts(), registered, None).err() == Some(reason) {
+            return Ok(outcome);
+        }
+        let archive = Arc::clone(&self.parts.archive);
+        let sleeping = move || archive.waiting_for_registration();
+        let sleeping = self.parts.pool.run(sleeping).await?;
+        let record = sleeping.into_iter().find(|record| record.keys.job == job);
+        if let Some(waiting) = record.and_then(|record| record.waiting) {
+            let due_now = Waiting {
+                due: self.parts.clock.now(),
+                ..waiting.clone()
+            };
+            self.parts
+                .archive
+                .reschedule(job, Some(waiting), due_now)
+                .await?;
+        }
+        Ok(outcome)
     }
 
     /// Assembles what was fetched and archives it, or asks again.
@@ -247,6 +284,10 @@ impl Pipeline {
 
     /// Why there is nothing: the server forgot it, saw nothing at all, or does not know the machine.
     async fn without_samples(&self, fetch: &Fetch, mut findings: Findings) -> Findings {
+        // The target was there and did not answer: known, where the rest is a conclusion.
+        if findings.verdict == Some(Verdict::ScrapeDown) {
+            return findings;
+        }
         let retention = self
             .retention(fetch)
             .await

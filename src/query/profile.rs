@@ -122,12 +122,13 @@ fn section(job: &JobView, wanted: &str) -> Result<TimeRange> {
                 .map(|section| section.name.as_str())
                 .take(20)
                 .collect();
+            let known = match names.as_slice() {
+                [] => "no sections are known of it".to_owned(),
+                names => format!("it has: {}", names.join(", ")),
+            };
             Error::invalid(
                 "unknown_section",
-                format!(
-                    "the job has no section {wanted:?}; it has: {}",
-                    names.join(", ")
-                ),
+                format!("the job has no section {wanted:?}; {known}"),
             )
         })
 }

@@ -84,12 +84,17 @@ impl DataDir {
     /// written by a newer version (nothing is changed then); `Unavailable` for I/O errors.
     pub fn open(root: &Path) -> Result<Self> {
         create_durably(root)?;
+        // Before the lock, so that not even its file changes under a newer program's data; and after
+        // it, since the newer program may have come in between.
+        refuse_other_formats(root)?;
         let lock = take_lock(&root.join("LOCK"))?;
         let dir = Self {
             root: root.to_owned(),
             _lock: lock,
         };
-        dir.check_format()?;
+        if !refuse_other_formats(root)? {
+            dir.write_in(root, FORMAT_FILE, FORMAT_TEXT.as_bytes())?;
+        }
         for folder in ["tables/samples", "tables/jobs", "quarantine", "index"] {
             create_durably(&dir.root.join(folder))?;
         }
@@ -107,17 +112,6 @@ impl DataDir {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
-    }
-
-    fn check_format(&self) -> Result<()> {
-        let path = self.root.join(FORMAT_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => check_format_text(&text, &path),
-            Err(error) if error.kind() == IoKind::NotFound => {
-                self.write_in(&self.root, FORMAT_FILE, FORMAT_TEXT.as_bytes())
-            }
-            Err(error) => Err(io_error("reading", &path, error)),
-        }
     }
 
     /// Whatever a crash left half-written.
@@ -235,6 +229,16 @@ fn read_dir(path: &Path) -> Result<Vec<PathBuf>> {
                 .map_err(|error| io_error("listing", path, error))
         })
         .collect()
+}
+
+/// Whether the format is known to be ours: `false` if there is no word of it yet.
+fn refuse_other_formats(root: &Path) -> Result<bool> {
+    let path = root.join(FORMAT_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => check_format_text(&text, &path).map(|()| true),
+        Err(error) if error.kind() == IoKind::NotFound => Ok(false),
+        Err(error) => Err(io_error("reading", &path, error)),
+    }
 }
 
 fn check_format_text(text: &str, path: &Path) -> Result<()> {
@@ -393,7 +397,8 @@ mod tests {
         );
         let text = std::fs::read_to_string(root.path().join(FORMAT_FILE)).unwrap();
         assert_eq!(text, "tachograph 2.0\nwriter 9\n");
-        assert!(!root.path().join("tables").exists());
+        let names: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
     }
 
     #[test]

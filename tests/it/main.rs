@@ -1,13 +1,30 @@
 //! The integration tests: one binary, because every further one would link RocksDB again.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests start services and look into files that are not theirs"
+)]
 
 // `cfg(test)` is always true here; it tells clippy that helpers may unwrap too.
 #[cfg(test)]
 mod accuracy;
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod pipeline;
 #[cfg(test)]
 mod proof_support;
 #[cfg(test)]
 mod readers;
+#[cfg(test)]
+mod schemas;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod tidy;

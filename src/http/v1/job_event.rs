@@ -108,7 +108,9 @@ impl Check {
         match RunnerId::parse(&id) {
             Ok(_) => Some(id),
             Err(error) => {
-                self.problems.push(format!("{field}: {}", error.message()));
+                // The rule is that of every id; the words name one of them.
+                let rule = error.message().trim_start_matches("runner_id");
+                self.problems.push(format!("{field}{rule}"));
                 None
             }
         }
@@ -147,11 +149,12 @@ impl Check {
         let mut checked = Vec::with_capacity(sections.len());
         for (position, section) in sections.into_iter().enumerate() {
             let at = |field: &str| format!("sections[{position}].{field}");
+            let problems = self.problems.len();
             let name = self.text(&at("name"), Some(section.name));
             let from = self.time(&at("started_at"), Some(&section.started_at));
             let to = self.time(&at("finished_at"), Some(&section.finished_at));
             let (Some(name), Some(from), Some(to)) = (name, from, to) else {
-                if self.problems.is_empty() {
+                if self.problems.len() == problems {
                     self.problems.push(format!(
                         "sections[{position}] needs name, started_at and finished_at"
                     ));
