@@ -4,27 +4,22 @@
 //! them little) on the corpus of `testkit::corpus`: 20,000 jobs, log-normal, median 3 min, a 10 s
 //! step, the 18 busiest metrics. A sample is one value column of one row. `docs/benchmarks.md` holds
 //! the figures with commit and machine.
-#![allow(
-    missing_docs,
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::as_conversions,
-    reason = "a program that prints figures"
-)]
-#![allow(
-    clippy::allow_attributes,
-    clippy::cast_precision_loss,
     clippy::indexing_slicing,
-    reason = "a program that prints figures"
+    reason = "a program that prints figures and may stop at the first thing that fails"
 )]
 
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
+use std::ops::Range;
 use tachograph::archive::{Archive, Settings, Staged, Staging};
 use tachograph::index::blob;
 use tachograph::model::archived::{ArchivedJob, RowKeys, SummarisedRow};
-use tachograph::model::id::JobKey;
+use tachograph::model::id::ProjectKey;
 use tachograph::model::job::JobEvent;
 use tachograph::segment::VerifiedFile;
 use tachograph::segment::dir::{DataDir, Table};
@@ -36,6 +31,7 @@ use tachograph::time::{Date, SystemClock};
 
 const LEVEL_HOT: i32 = 3;
 const LEVEL_COLD: i32 = 15;
+const FILE: &str = "bench.parquet";
 
 fn main() {
     let wanted: Vec<String> = std::env::args()
@@ -167,6 +163,10 @@ fn encode(jobs: &[ArchivedJob]) {
             bytes as f64 / jobs.len() as f64
         );
     }
+    staged_blobs(jobs);
+}
+
+fn staged_blobs(jobs: &[ArchivedJob]) {
     let start = cpu();
     let blobs: usize = jobs
         .iter()
@@ -247,41 +247,67 @@ fn seal(jobs: &[ArchivedJob]) {
     );
 }
 
+/// A big samples file and where its jobs lie.
+struct BigFile {
+    built: BuiltFile,
+    places: Vec<Range<usize>>,
+}
+
+/// The corpus again and again behind itself, with keys that go on, until there are 70 row groups.
+fn big_file(jobs: &[ArchivedJob]) -> BigFile {
+    let mut writer = SamplesWriter::new(ValueEncoding::Native, LEVEL_HOT).unwrap();
+    let mut places = Vec::new();
+    let (mut first, mut shift) = (0, 0);
+    let projects = jobs.iter().map(|job| job.row.keys.project.0).max().unwrap() + 1;
+    while first < 71 * 65_536 {
+        for job in jobs {
+            let project = ProjectKey(job.row.keys.project.0 + shift);
+            writer
+                .push(
+                    RowKeys {
+                        project,
+                        ..job.row.keys
+                    },
+                    &job.profile,
+                )
+                .unwrap();
+            places.push(first..first + job.profile.rows());
+            first += job.profile.rows();
+        }
+        shift += projects;
+    }
+    BigFile {
+        built: writer.finish().unwrap(),
+        places,
+    }
+}
+
+/// Runs `work` on random positions below `count` and prints the spread of its CPU time.
+fn time(name: &str, runs: usize, count: usize, mut work: impl FnMut(usize)) {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut times: Vec<f64> = (0..runs)
+        .map(|_| {
+            let pick = rng.usize(..count);
+            let start = cpu();
+            work(pick);
+            (cpu() - start) * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let (p50, p99) = (percentile(&times, 0.5), percentile(&times, 0.99));
+    println!("  {name:44} p50 {p50:.3} ms, p99 {p99:.3} ms");
+}
+
 /// One whole job from a sealed file of at least 70 row groups, and from staging.
 fn point_read(jobs: &[ArchivedJob]) {
     println!("\npoint_read: one whole job, all columns, CPU time of the reading thread");
     let root = tempfile::tempdir().unwrap();
     let dir = DataDir::open(root.path()).unwrap();
-    let mut writer = SamplesWriter::new(ValueEncoding::Native, LEVEL_HOT).unwrap();
-    let mut places = Vec::new();
-    let mut first = 0;
-    let mut project = None;
-    let mut shift = 0;
-    // The corpus again and again behind itself, with keys that go on, until there are 70 groups.
-    while first < 71 * 65_536 {
-        for job in jobs {
-            let keys = RowKeys {
-                job: JobKey(job.row.keys.job.0),
-                ..job.row.keys
-            };
-            let keys = RowKeys {
-                project: tachograph::model::id::ProjectKey(keys.project.0 + shift),
-                ..keys
-            };
-            writer.push(keys, &job.profile).unwrap();
-            places.push(first..first + job.profile.rows());
-            first += job.profile.rows();
-            project = project.max(Some(job.row.keys.project.0));
-        }
-        shift += project.unwrap_or(0) + 1;
-    }
-    let built = writer.finish().unwrap();
-    dir.write_durably(Table::Samples, Date(0), "bench.parquet", &built.bytes)
+    let BigFile { built, places } = big_file(jobs);
+    dir.write_durably(Table::Samples, Date(0), FILE, &built.bytes)
         .unwrap();
     let open = || {
-        let file = dir
-            .open_file(Table::Samples, Date(0), "bench.parquet")
-            .unwrap();
+        let file = dir.open_file(Table::Samples, Date(0), FILE).unwrap();
         VerifiedFile::open(file, built.digests.clone()).unwrap()
     };
     let file = open();
@@ -291,68 +317,38 @@ fn point_read(jobs: &[ArchivedJob]) {
         file.metadata.num_row_groups(),
         places.len()
     );
-    let mut rng = fastrand::Rng::with_seed(7);
-    let mut time = |name: &str, runs: usize, mut work: Box<dyn FnMut(usize) + '_>| {
-        let mut times: Vec<f64> = (0..runs)
-            .map(|_| {
-                let pick = rng.usize(..places.len());
-                let start = cpu();
-                work(pick);
-                (cpu() - start) * 1e3
-            })
-            .collect();
-        times.sort_by(f64::total_cmp);
-        println!(
-            "  {name:44} p50 {:.3} ms, p99 {:.3} ms",
-            percentile(&times, 0.5),
-            percentile(&times, 0.99)
-        );
-    };
-    time(
-        "sealed, metadata cached",
-        4_000,
-        Box::new(|pick| {
-            black_box(samples::read(&file, places[pick].clone()).unwrap());
-        }),
-    );
+    time("sealed, metadata cached", 4_000, places.len(), |pick| {
+        black_box(samples::read(&file, places[pick].clone()).unwrap());
+    });
     time(
         "sealed, with open, footer and indexes",
         200,
-        Box::new(|pick| {
+        places.len(),
+        |pick| {
             black_box(samples::read(&open(), places[pick].clone()).unwrap());
-        }),
+        },
     );
     let blobs: Vec<Vec<u8>> = jobs
         .iter()
         .map(|job| blob::encode(&job.profile).unwrap())
         .collect();
-    time(
-        "staged, decoded",
-        4_000,
-        Box::new(|pick| {
-            black_box(blob::decode(&blobs[pick % blobs.len()]).unwrap());
-        }),
-    );
-    let mut rows: Vec<SummarisedRow> = jobs
-        .iter()
-        .take(4_096)
-        .map(|job| SummarisedRow::compute(job.row.clone(), &job.profile))
-        .collect();
+    time("staged, decoded", 4_000, blobs.len(), |pick| {
+        black_box(blob::decode(&blobs[pick]).unwrap());
+    });
+    job_rows(jobs, &dir, &built);
+}
+
+fn job_rows(jobs: &[ArchivedJob], dir: &DataDir, samples: &BuiltFile) {
+    let compute = |job: &ArchivedJob| SummarisedRow::compute(job.row.clone(), &job.profile);
+    let mut rows: Vec<SummarisedRow> = jobs.iter().take(4_096).map(compute).collect();
     rows.sort_by(jobs_file::order);
-    let jobs_built =
-        jobs_file::build(&rows, &built.digests, ValueEncoding::Native, LEVEL_HOT).unwrap();
-    dir.write_durably(Table::Jobs, Date(0), "bench.parquet", &jobs_built.bytes)
+    let built =
+        jobs_file::build(&rows, &samples.digests, ValueEncoding::Native, LEVEL_HOT).unwrap();
+    dir.write_durably(Table::Jobs, Date(0), FILE, &built.bytes)
         .unwrap();
-    let jobs_file = dir
-        .open_file(Table::Jobs, Date(0), "bench.parquet")
-        .unwrap();
-    let jobs_file =
-        JobsFile::new(VerifiedFile::open(jobs_file, jobs_built.digests.clone()).unwrap()).unwrap();
-    time(
-        "job row, metadata cached",
-        1_000,
-        Box::new(|pick| {
-            black_box(jobs_file.read(pick % rows.len()).unwrap());
-        }),
-    );
+    let file = dir.open_file(Table::Jobs, Date(0), FILE).unwrap();
+    let file = JobsFile::new(VerifiedFile::open(file, built.digests.clone()).unwrap()).unwrap();
+    time("job row, metadata cached", 1_000, rows.len(), |pick| {
+        black_box(file.read(pick).unwrap());
+    });
 }

@@ -13,6 +13,7 @@ use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::ChunkReader as _;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use zstd::bulk::Decompressor;
@@ -43,7 +44,7 @@ impl SharedDecompressor {
 /// The pages of a chunk that hold a range of its rows.
 pub(super) struct Pages {
     store: Arc<PageStore>,
-    locations: std::vec::IntoIter<PageLocation>,
+    locations: VecDeque<PageLocation>,
     decompressor: SharedDecompressor,
 }
 
@@ -66,7 +67,7 @@ impl Pages {
             .map_or(0, |page| rows.start.saturating_sub(first_row(page)));
         let pages = Self {
             store: Arc::clone(store),
-            locations: wanted.to_vec().into_iter(),
+            locations: wanted.iter().cloned().collect(),
             decompressor: decompressor.clone(),
         };
         (pages, skip)
@@ -120,14 +121,14 @@ impl Iterator for Pages {
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         self.locations
-            .next()
+            .pop_front()
             .map(|location| self.read(&location))
             .transpose()
     }
 
     /// The number of rows is only needed to skip whole pages, and none in front is handed out.
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        let more = !self.locations.as_slice().is_empty();
+        let more = !self.locations.is_empty();
         Ok(more.then_some(PageMetadata {
             num_rows: None,
             num_levels: None,
@@ -136,7 +137,7 @@ impl PageReader for Pages {
     }
 
     fn skip_next_page(&mut self) -> Result<()> {
-        self.locations.next();
+        self.locations.pop_front();
         Ok(())
     }
 }
