@@ -3,13 +3,16 @@ import { DASH } from "./format";
 import { formatter, SUMMARY_ROWS, unitOf, type SummaryRow } from "./metrics";
 import type { Job, Stats, Summary } from "./types";
 
+/** Counters whose sum or rate stands in another row: repeating their parts would only be longer. */
+const PARTS = ["cpu_user_seconds", "cpu_system_seconds", "cpu_idle_seconds", "cpu_busiest_core_seconds"];
+
 /** Listed metrics first, then whatever else the summary holds (metrics a site defined itself). */
 export function summaryRows(summary: Summary): SummaryRow[] {
   const has = (key: string | null): boolean => {
     const stats = key === null ? undefined : summary.get(key);
     return stats !== undefined && Object.values(stats).some((value) => value !== null);
   };
-  const known = new Set(SUMMARY_ROWS.flatMap((row) => [row.stats, row.total]));
+  const known = new Set([...PARTS, ...SUMMARY_ROWS.flatMap((row) => [row.stats, row.total])]);
   const others = [...summary.keys()]
     .filter((key) => !known.has(key) && has(key))
     .map((key): SummaryRow => ({ label: key, stats: key, unit: unitOf(key), total: key, totalUnit: unitOf(key) }));
