@@ -552,7 +552,7 @@ fn sealing_does_not_chase_what_is_staged_meanwhile() {
         let sealed = bench.archive().seal_all();
         done.store(true, Ordering::SeqCst);
         let sealed = sealed.unwrap();
-        assert_eq!(sealed.len(), 1, "{sealed:?}");
+        assert_eq!(sealed.len(), 1);
         assert!(sealed[0].jobs >= 20, "{sealed:?}");
     });
 }

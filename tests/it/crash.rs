@@ -39,8 +39,8 @@ const IN_FLIGHT: usize = 200;
 const REPORTS: std::ops::Range<u64> = 30..330;
 /// A kill comes at most so long after the first acknowledgement: while reports come in, or later.
 const LIFE_MS: [u64; 2] = [60, 600];
-/// A seal begins at most so long before its kill.
-const SEAL_MS: u64 = 120;
+/// A seal begins at most so long before its kill: one that is hit, or one that is done by then.
+const SEAL_MS: [u64; 2] = [100, 600];
 /// Every so many reports repeat one that was sent before, and may be staged or sealed by now.
 const REPEAT_EVERY: u64 = 10;
 /// All served by one fake: each region is read by two at once.
@@ -153,7 +153,8 @@ impl Proof {
         let life_ms = self.rng.choice(LIFE_MS).unwrap_or(1);
         let life = Duration::from_millis(self.rng.u64(0..life_ms));
         // Half of the rounds seal shortly before their end, again and again.
-        let sealing = Duration::from_millis(self.rng.u64(0..SEAL_MS));
+        let seal_ms = self.rng.choice(SEAL_MS).unwrap_or(1);
+        let sealing = Duration::from_millis(self.rng.u64(0..seal_ms));
         let seal_after = self.rng.bool().then(|| life.saturating_sub(sealing));
         let seals = seal_after.map(|after| Seals::start(api.clone(), after));
         let mut reports = FuturesUnordered::new();
