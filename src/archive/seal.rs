@@ -168,8 +168,12 @@ impl Archive {
         let dates: Vec<Date> = self.staged_dates().0.keys().copied().collect();
         let mut sealed = Vec::new();
         for date in dates {
+            // A segment that is not full took everything; what is staged meanwhile is not waited for.
             while let Some(segment) = self.seal(date)? {
                 sealed.push(segment);
+                if segment.jobs < num::len_u64(self.settings.seal.jobs_max) {
+                    break;
+                }
             }
         }
         Ok(sealed)

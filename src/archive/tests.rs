@@ -12,6 +12,7 @@ use crate::model::scope::Scope;
 use crate::model::state::{Reason, State, Verdict};
 use crate::time::{SystemClock, TimeRange, TimestampMs};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const START: i64 = 1_764_000_000_000;
 
@@ -523,4 +524,22 @@ fn the_same_jobs_give_the_same_segment_bytes() {
         two.archived(number, 20);
     }
     assert_eq!(bytes(&one), bytes(&two));
+}
+
+#[test]
+fn sealing_does_not_chase_what_is_staged_meanwhile() {
+    let bench = Bench::new();
+    (0..20).for_each(|number| bench.archived(number, 5));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let numbers = (20..).take_while(|_| !done.load(Ordering::SeqCst));
+            numbers.for_each(|number| bench.archived(number, 5));
+        });
+        let sealed = bench.archive().seal_all();
+        done.store(true, Ordering::SeqCst);
+        let sealed = sealed.unwrap();
+        assert_eq!(sealed.len(), 1, "{sealed:?}");
+        assert!(sealed[0].jobs >= 20, "{sealed:?}");
+    });
 }

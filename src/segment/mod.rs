@@ -11,6 +11,7 @@ mod job_cells;
 mod job_columns;
 mod job_lists;
 pub mod jobs;
+mod pages;
 pub mod properties;
 pub mod samples;
 mod verified;

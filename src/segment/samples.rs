@@ -1,6 +1,7 @@
 //! The `samples` file: one row per (job, sample time), sorted by (project_key, job, part, ts).
 
 use super::digest::Digests;
+use super::pages::{Pages, SharedDecompressor};
 use super::properties::{self, ROW_GROUP_ROWS, SAMPLES_PAGE_ROWS, Storage, ValueEncoding};
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
@@ -9,12 +10,10 @@ use crate::model::metric::{CellType, Column};
 use crate::model::profile::Profile;
 use crate::num;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::properties::{ReaderProperties, WriterPropertiesPtr};
-use parquet::file::reader::RowGroupReader;
-use parquet::file::serialized_reader::SerializedRowGroupReader;
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 use std::ops::Range;
@@ -352,24 +351,19 @@ fn write<T: DataType>(
 pub fn read(file: &VerifiedFile, range: Range<usize>) -> Result<Profile> {
     let mut profile = Profile::default();
     let mut group_start = 0;
-    let properties = Arc::new(ReaderProperties::builder().build());
+    let decompressor = SharedDecompressor::new().map_err(parquet_error("starting to read"))?;
     for (number, group) in file.metadata.row_groups().iter().enumerate() {
         let rows = num::to_usize(group.num_rows().unsigned_abs());
         let wanted = range.start.max(group_start)..range.end.min(group_start + rows);
         if !wanted.is_empty() {
-            let pages = file
-                .metadata
-                .offset_index()
-                .and_then(|index| index.get(number));
-            let reader = SerializedRowGroupReader::new(
-                Arc::clone(&file.store),
+            let reader = GroupReader {
+                file,
+                number,
                 group,
-                pages.map(Vec::as_slice),
-                Arc::clone(&properties),
-            )
-            .map_err(parquet_error("opening a row group"))?;
-            let local = wanted.start - group_start..wanted.end - group_start;
-            read_group(&reader, group, local, &mut profile)?;
+                rows: wanted.start - group_start..wanted.end - group_start,
+                decompressor: &decompressor,
+            };
+            reader.append_to(&mut profile)?;
         }
         group_start += rows;
     }
@@ -385,65 +379,87 @@ pub fn read(file: &VerifiedFile, range: Range<usize>) -> Result<Profile> {
     Ok(profile)
 }
 
-fn read_group<R: RowGroupReader>(
-    reader: &R,
-    group: &RowGroupMetaData,
+/// Reads some rows of one row group.
+struct GroupReader<'a> {
+    file: &'a VerifiedFile,
+    number: usize,
+    group: &'a RowGroupMetaData,
     rows: Range<usize>,
-    profile: &mut Profile,
-) -> Result<()> {
-    let before = profile.rows();
-    let total = before + rows.len();
-    for ts in read_column(reader, TS, &rows)? {
-        let micros = ts.ok_or_else(|| Error::data("segment_rows", "a sample has no time"))?;
-        profile.ts_ms.push(micros.div_euclid(1_000));
+    decompressor: &'a SharedDecompressor,
+}
+
+impl GroupReader<'_> {
+    fn append_to(&self, profile: &mut Profile) -> Result<()> {
+        let before = profile.rows();
+        let total = before + self.rows.len();
+        for ts in self.column(TS)? {
+            let micros = ts.ok_or_else(|| Error::data("segment_rows", "a sample has no time"))?;
+            profile.ts_ms.push(micros.div_euclid(1_000));
+        }
+        for interval in self.column(INTERVAL)? {
+            profile
+                .interval_ms
+                .push(interval.and_then(|ms| i32::try_from(ms).ok()));
+        }
+        for (column, position) in Column::ALL.into_iter().zip(FIRST_VALUE..) {
+            if self.is_empty(position) {
+                if let Some(cells) = profile.columns.get_mut(&column) {
+                    cells.resize(total, None);
+                }
+                continue;
+            }
+            let mut values = self.column(position)?;
+            let cells = profile
+                .columns
+                .entry(column)
+                .or_insert_with(|| vec![None; before]);
+            cells.append(&mut values);
+        }
+        Ok(())
     }
-    for interval in read_column(reader, INTERVAL, &rows)? {
-        profile
-            .interval_ms
-            .push(interval.and_then(|ms| i32::try_from(ms).ok()));
-    }
-    for (column, position) in Column::ALL.into_iter().zip(FIRST_VALUE..) {
-        let empty = group.columns().get(position).is_some_and(|chunk| {
+
+    /// Whether the group holds no value of the column.
+    fn is_empty(&self, position: usize) -> bool {
+        self.group.columns().get(position).is_some_and(|chunk| {
             let nulls = chunk
                 .statistics()
                 .and_then(|statistics| statistics.null_count_opt());
             nulls == Some(chunk.num_values().unsigned_abs())
-        });
-        if empty {
-            if let Some(cells) = profile.columns.get_mut(&column) {
-                cells.resize(total, None);
-            }
-            continue;
+        })
+    }
+
+    fn column(&self, position: usize) -> Result<Vec<Option<i64>>> {
+        let missing = || {
+            Error::data(
+                "segment_schema",
+                "a samples file lacks a column or its index",
+            )
+        };
+        let chunk = self.group.columns().get(position).ok_or_else(missing)?;
+        let index = self
+            .file
+            .metadata
+            .offset_index()
+            .and_then(|groups| groups.get(self.number));
+        let pages = index
+            .and_then(|columns| columns.get(position))
+            .ok_or_else(missing)?;
+        let store = &self.file.store;
+        let (pages, skip) =
+            Pages::new(store, pages.page_locations(), &self.rows, self.decompressor);
+        let wanted = skip..skip + self.rows.len();
+        match get_column_reader(chunk.column_descr_ptr(), Box::new(pages)) {
+            ColumnReader::Int32ColumnReader(column) => cells(column, &wanted),
+            ColumnReader::Int64ColumnReader(column) => cells(column, &wanted),
+            _ => Err(Error::data(
+                "segment_schema",
+                "a samples column has an unexpected type",
+            )),
         }
-        let mut values = read_column(reader, position, &rows)?;
-        let cells = profile
-            .columns
-            .entry(column)
-            .or_insert_with(|| vec![None; before]);
-        cells.append(&mut values);
-    }
-    Ok(())
-}
-
-fn read_column<R: RowGroupReader>(
-    reader: &R,
-    position: usize,
-    rows: &Range<usize>,
-) -> Result<Vec<Option<i64>>> {
-    match reader
-        .get_column_reader(position)
-        .map_err(parquet_error("opening a column"))?
-    {
-        ColumnReader::Int32ColumnReader(column) => cells(column, rows),
-        ColumnReader::Int64ColumnReader(column) => cells(column, rows),
-        _ => Err(Error::data(
-            "segment_schema",
-            "a samples column has an unexpected type",
-        )),
     }
 }
 
-/// The cells of `rows`: whole pages in front of them are skipped without being read.
+/// The cells of `rows`, counted from the reader's first page.
 fn cells<T: DataType>(
     mut column: ColumnReaderImpl<T>,
     rows: &Range<usize>,

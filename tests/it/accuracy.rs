@@ -32,7 +32,7 @@ use tachograph::prometheus::{PrometheusSource, Timeouts};
 use tachograph::server::Server;
 use tachograph::testkit::clock::ManualClock;
 use tachograph::testkit::fleet::{Fleet, FleetJob, FleetSpec};
-use tachograph::time::TimestampMs;
+use tachograph::time::{SharedClock, TimestampMs};
 use tokio::sync::oneshot;
 
 /// How long the region keeps samples: a job without any is given up then.
@@ -72,9 +72,9 @@ fn fleet() -> Fleet {
 async fn prometheus(fleet: &Fleet, dir: &Path) -> Prometheus {
     std::fs::create_dir_all(dir).unwrap();
     let file = dir.join("fleet.om");
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&file).unwrap());
-    fleet.write_open_metrics(&mut out).unwrap();
-    std::io::Write::flush(&mut out).unwrap();
+    let mut text = Vec::new();
+    fleet.write_open_metrics(&mut text).unwrap();
+    std::fs::write(&file, text).unwrap();
     promtool_load(&file, &dir.join("data")).await.unwrap();
     let options = PrometheusOptions::default();
     Prometheus::start(dir, options).await.unwrap()
@@ -145,7 +145,8 @@ async fn archived(fleet: &Fleet) -> Vec<Case<'_>> {
     };
     let secrets = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
     let source = PrometheusSource::new(Box::new(secrets), Timeouts::default()).unwrap();
-    let server = Server::bind(&config, Arc::new(source), Arc::clone(&clock) as _)
+    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let server = Server::bind(&config, Arc::new(source), shared)
         .await
         .unwrap();
     let (api, archive) = (Api::new(server.address()), server.archive());

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 /// Speaks to a running service as any client does.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
+    service: String,
     base: String,
     client: reqwest::Client,
 }
@@ -14,6 +15,7 @@ impl Api {
     pub(crate) fn new(address: SocketAddr) -> Self {
         tachograph::prometheus::install_tls();
         Self {
+            service: format!("http://{address}"),
             base: format!("http://{address}/api/v1"),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
@@ -40,6 +42,19 @@ impl Api {
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "GET {path}: {status} {text}");
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// One of the service's own metrics, summed over its labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let page = self.client.get(format!("{}/metrics", self.service)).send();
+        let text = page.await.unwrap().text().await.unwrap();
+        let ours = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            (series.split('{').next() == Some(name)).then_some(value)
+        });
+        let values: Vec<f64> = ours.map(|value| value.parse().unwrap()).collect();
+        assert!(!values.is_empty(), "no {name} in:\n{text}");
+        values.iter().sum()
     }
 
     /// All jobs of a list, page by page. `query` ends with `&` or is empty.

@@ -54,7 +54,7 @@ pub(super) fn sealed(root: &Path, encoding: ValueEncoding) -> (PathBuf, u64, u64
 
 fn stage(archive: &Archive, ready: Ready) {
     let job = ready.event.job.clone();
-    futures::executor::block_on(archive.accept(ready.event)).unwrap();
+    futures::executor::block_on(archive.accept(ready.event, None)).unwrap();
     let due = archive.due(TimestampMs(i64::MAX), 10, |_| false).unwrap();
     let record = due.jobs.into_iter().find(|record| record.job == job);
     let staging = Staging {
@@ -136,8 +136,8 @@ fn assembled(fleet: &Fleet, job: &FleetJob) -> Ready {
         project: Some("acme/fleet".to_owned()),
         project_id: Some((job.id % 3).to_string()),
         // Names repeat and may be absent: nulls come first in the order of the jobs table.
-        name: (job.id % 5 > 0).then(|| format!("{:?} {}", job.shape, job.id % 2)),
-        runner_id: (job.id % 7 > 0).then(|| "1".to_owned()),
+        name: (!job.id.is_multiple_of(5)).then(|| format!("{:?} {}", job.shape, job.id % 2)),
+        runner_id: (!job.id.is_multiple_of(7)).then(|| "1".to_owned()),
         machine: Some(Machine::parse(&job.machine).unwrap()),
         started_at: Some(job.window.from),
         finished_at: Some(job.window.to),
