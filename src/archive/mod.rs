@@ -1,8 +1,8 @@
 //! The storage engine: jobs, their profiles, and the one commit protocol.
 //!
 //! Synchronous; the only importer of `segment` and `index`. Facts are acknowledged after their sync
-//! ([`commit`]); a job is readable the moment it is staged ([`stage`]); staged jobs of a date become
-//! one segment ([`seal`]): files first, durable, then one batch flips the index (AR-1).
+//! (`commit`); a job is readable the moment it is staged (`stage`); staged jobs of a date become
+//! one segment (`seal`): files first, durable, then one batch flips the index (AR-1).
 //!
 //! Called by `ingest` (writes) and `query` (reads). Every read takes a [`Scope`].
 

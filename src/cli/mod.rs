@@ -48,7 +48,7 @@ enum ConfigCommand {
     Example,
 }
 
-/// Parses the command line, runs, and gives the process its exit code (see [`exit`]).
+/// Parses the command line, runs, and gives the process its exit code (see `cli::exit`).
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();

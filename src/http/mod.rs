@@ -1,7 +1,7 @@
 //! The HTTP interface, version 1: thin handlers over `ingest` and `query`.
 //!
 //! It never sees an Arrow type, a RocksDB key or a Prometheus answer. Errors are RFC 9457 problems
-//! with a stable code and a request id ([`problem`]); the OpenAPI document is made from the handlers.
+//! with a stable code and a request id (`problem`); the OpenAPI document is made from the handlers.
 
 mod extract;
 mod ops;
