@@ -3,12 +3,15 @@
 set -eu
 mark() { printf '%s:%s:%s\n' "$1" "$(date +%s.%3N)" "$2"; }
 
-sleep 2
+sleep 1
 mark section_start write_files
+# More than one scrape between the writes and the section's edges, so that all of them count for it.
+sleep 1.5
 for part in 1 2 3 4; do
     dd if=/dev/zero of="$WORK/part-$part" bs=1M count=64 conv=fsync 2>/dev/null
-    sleep 0.5
+    sleep 0.3
 done
+sleep 1.5
 mark section_end write_files
 
 mark section_start idle
