@@ -13,6 +13,8 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
+/// The running program, even if its file was replaced meanwhile (by the next build).
+const THIS_PROGRAM: &str = "/proc/self/exe";
 const READY_TRIES: usize = 200;
 const READY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,13 +56,12 @@ impl Service {
     }
 
     async fn start_at(folder: &Path, port: u16) -> Result<Self> {
-        let program = std::env::current_exe().map_err(failed("finding this program"))?;
         let log = File::options()
             .create(true)
             .append(true)
             .open(folder.join("service.log"));
         let log = log.map_err(failed("opening the service's log"))?;
-        let child = Command::new(program)
+        let child = Command::new(THIS_PROGRAM)
             .arg("serve")
             .arg("--data-dir")
             .arg(folder.join("archive"))
