@@ -2,6 +2,7 @@
 
 use crate::support::{World, fleet_job, report, with};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -72,15 +73,19 @@ async fn a_registration_in_the_same_moment_is_not_missed() {
     let world = World::start().await;
     let api = world.api();
     let runner = json!({"region": "eu-1"});
-    for number in 100..160 {
-        let id = number.to_string();
-        let body = with(report(fleet_job(0)), json!({"runner_id": number}));
-        let path = format!("/api/v1/runners/gitlab/{number}");
-        let (_, put) = futures::join!(api.report(&id, &body), api.put(&path, &runner));
-        put.empty();
+    for number in 0..120_u64 {
+        let (id, path) = (
+            number.to_string(),
+            format!("/api/v1/runners/gitlab/{}", 100 + number),
+        );
+        let body = with(report(fleet_job(0)), json!({"runner_id": 100 + number}));
+        api.report(&id, &body).await;
+        // The pipeline looks for the runner about now: from before its look to after its wait.
+        tokio::time::sleep(Duration::from_micros(number % 30 * 200)).await;
+        api.put(&path, &runner).await.empty();
     }
     // The clock stands still: a job that was not woken would wait for ever.
-    for number in 100..160 {
+    for number in 0..120 {
         api.job_when(&number.to_string(), "archived", "").await;
     }
 }
