@@ -44,6 +44,9 @@ pub struct Region {
     pub retention_seconds: Option<f64>,
 }
 
+/// What the interface shows instead of a header's value.
+pub const HIDDEN: &str = "***";
+
 impl Region {
     /// Checks everything that can be checked without the network.
     ///
@@ -77,6 +80,11 @@ impl Region {
             problems.push(format!(
                 "headers: at most {} are allowed",
                 limits::REGION_HEADERS_MAX
+            ));
+        }
+        if let Some((name, _)) = self.headers.iter().find(|(_, value)| *value == HIDDEN) {
+            problems.push(format!(
+                "headers: {name} is {HIDDEN:?}, as GET shows it; give its value"
             ));
         }
         for (name, value) in &self.headers {
@@ -262,6 +270,21 @@ mod tests {
         ] {
             assert!(region(url).validate().is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_hidden_header_value_is_no_value() {
+        let mut region = region("http://h");
+        region
+            .headers
+            .insert("x-scope-orgid".to_owned(), HIDDEN.to_owned());
+        assert!(
+            region
+                .validate()
+                .unwrap_err()
+                .message()
+                .contains("x-scope-orgid")
+        );
     }
 
     #[test]

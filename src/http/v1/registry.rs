@@ -5,7 +5,7 @@ use crate::http::extract::Json as Body;
 use crate::http::problem::{ApiError, Problem};
 use crate::http::router::Services;
 use crate::model::id::{RegionName, RunnerId, Source};
-use crate::model::runner::{Preset, Region, RegionKind, Runner, RunnerRef};
+use crate::model::runner::{HIDDEN, Preset, Region, RegionKind, Runner, RunnerRef};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -54,7 +54,7 @@ impl From<RegionBody> for Region {
 impl From<Region> for RegionBody {
     /// Header values may be secrets, so they stay inside.
     fn from(region: Region) -> Self {
-        let hidden = |(name, _): (String, String)| (name, "***".to_owned());
+        let hidden = |(name, _): (String, String)| (name, HIDDEN.to_owned());
         Self {
             url: region.url,
             kind: region.kind,
