@@ -76,9 +76,12 @@ need_deb() {
 # need_libclang: bindgen reads RocksDB's header with it.
 need_libclang() {
   if [ -n "${LIBCLANG_PATH:-}" ]; then return 0; fi
-  local found
-  for found in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib*/libclang*.so* /usr/local/lib/libclang*.so*; do
-    if [ -e "$found" ]; then return 0; fi
+  # The names that bindgen looks for; libclang-cpp is another library.
+  local dir found
+  for dir in /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu* /usr/lib /usr/lib64 /usr/local/lib; do
+    for found in "$dir"/libclang.so* "$dir"/libclang-[0-9]*.so*; do
+      if [ -e "$found" ]; then return 0; fi
+    done
   done
   install_deb libclang-dev
 }
