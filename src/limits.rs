@@ -48,6 +48,9 @@ pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// Operations waiting for the commit thread: 8 batches; beyond it callers get `Overloaded`.
 pub const COMMIT_QUEUE: usize = 4_096;
 
+/// Problems that a verification describes one by one; the rest is counted.
+pub const PROBLEMS_LISTED_MAX: usize = 1_000;
+
 /// Jobs per page of a list.
 pub const LIST_LIMIT_MAX: usize = 500;
 /// Index entries one list request may look at: it then answers what it has and a cursor.

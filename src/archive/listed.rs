@@ -2,6 +2,7 @@
 
 use super::commit::Txn;
 use crate::error::Result;
+use crate::index::Snapshot;
 use crate::index::keys::by_time::{
     ByMachineTime, ByNameRef, ByProjectTime, ByRunnerTime, ByTime, TimeKey, text_number,
 };
@@ -67,6 +68,24 @@ impl Listed<'_> {
             txn.put::<ByNameRef>(&key, &None)?;
         }
         Ok(())
+    }
+
+    /// Whether the job stands in every list.
+    pub(super) fn is_entered(&self, snapshot: &Snapshot<'_>) -> Result<bool> {
+        let machine = self.machine_key().zip(Some(self.facts.finished_at));
+        Ok(snapshot.get::<ByTime>(&self.key([]))?.is_some()
+            && snapshot
+                .get::<ByProjectTime>(&self.key([self.keys.project.0]))?
+                .is_some()
+            && self.runner_key().map_or(Ok(true), |key| {
+                Ok(snapshot.get::<ByRunnerTime>(&key)?.is_some())
+            })?
+            && machine.map_or(Ok(true), |(key, finished)| {
+                Ok(snapshot.get::<ByMachineTime>(&key)? == Some(finished))
+            })?
+            && self.name_ref_key().map_or(Ok(true), |key| {
+                Ok(snapshot.get::<ByNameRef>(&key)?.is_some())
+            })?)
     }
 
     /// Removes the job from every list.

@@ -20,6 +20,7 @@ mod segments;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use accept::{Acceptance, Accepted};
 pub use co_tenants::CoTenant;
@@ -29,6 +30,7 @@ pub use list::{JobFilter, JobPage};
 pub use pending::Due;
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
+pub use verify::{Problem, Verification};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, keys};

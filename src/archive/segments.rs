@@ -4,7 +4,7 @@ use super::Archive;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::index::keys::jobs::SealedJob;
-use crate::index::keys::segments::{SegmentId, Segments as SegmentFamily};
+use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments as SegmentFamily};
 use crate::limits;
 use crate::model::archived::SummarisedRow;
 use crate::model::id::Archiver;
@@ -14,6 +14,8 @@ use crate::segment::VerifiedFile;
 use crate::segment::digest::Digests;
 use crate::segment::dir::Table;
 use crate::segment::jobs::JobsFile;
+use crate::segment::properties::JOBS_PAGE_ROWS;
+use crate::segment::runs::{self, Run};
 use crate::segment::samples;
 use crate::time::Date;
 use std::collections::HashMap;
@@ -57,6 +59,24 @@ impl OpenSegment {
             ));
         }
         Ok(row)
+    }
+
+    /// Checks both files against their digests, byte by byte.
+    pub(super) fn verify_whole(&self) -> Result<()> {
+        self.jobs.verify_whole()?;
+        self.samples.verify_whole()
+    }
+
+    /// The jobs of the samples file in order; fails if a key is out of order.
+    pub(super) fn runs(&self) -> Result<Vec<Run>> {
+        runs::runs(&self.samples)
+    }
+
+    /// Rows of the jobs file from `start`, at most a page and none beyond `end`.
+    pub(super) fn job_rows(&self, start: u64, end: u64) -> Result<Vec<SummarisedRow>> {
+        let left = num::to_usize(end.saturating_sub(start));
+        self.jobs
+            .read_range(num::to_usize(start), left.min(JOBS_PAGE_ROWS))
     }
 
     /// A job's samples.
@@ -122,15 +142,20 @@ impl Archive {
                 format!("segment {seq} of {date} is not in the index"),
             )
         })?;
-        let archiver = Archiver::new(entry.info.archiver)?;
-        let name = file_name(archiver.number(), seq);
-        let jobs_digests = Digests::decode(&entry.jobs_digests)?;
-        let jobs = self.dir.open_file(Table::Jobs, date, &name)?;
-        let jobs = JobsFile::new(VerifiedFile::open(jobs, jobs_digests)?)?;
-        let samples = self.dir.open_file(Table::Samples, date, &name)?;
-        let samples = VerifiedFile::open(samples, jobs.samples_digests()?)?;
-        let segment = Arc::new(OpenSegment { jobs, samples });
+        let segment = Arc::new(self.open_files(id, &entry)?);
         self.segments.put(id, &segment);
         Ok(segment)
+    }
+
+    /// Opens both files of a segment and checks their footers.
+    pub(super) fn open_files(&self, id: SegmentId, entry: &SegmentEntry) -> Result<OpenSegment> {
+        let archiver = Archiver::new(entry.info.archiver)?;
+        let name = file_name(archiver.number(), id.seq);
+        let jobs_digests = Digests::decode(&entry.jobs_digests)?;
+        let jobs = self.dir.open_file(Table::Jobs, id.date, &name)?;
+        let jobs = JobsFile::new(VerifiedFile::open(jobs, jobs_digests)?)?;
+        let samples = self.dir.open_file(Table::Samples, id.date, &name)?;
+        let samples = VerifiedFile::open(samples, jobs.samples_digests()?)?;
+        Ok(OpenSegment { jobs, samples })
     }
 }

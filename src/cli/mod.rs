@@ -7,6 +7,7 @@ mod exit;
 mod out;
 mod serve;
 mod show;
+mod verify;
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Args),
     /// Show a job in the terminal.
     Show(show::Args),
+    /// Check a data directory.
+    Verify(verify::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<()> {
         Command::Serve(args) => block_on(serve::run(args))?,
         Command::Demo(args) => block_on(demo::run(args))?,
         Command::Show(args) => block_on(show::run(args))?,
+        Command::Verify(args) => verify::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             config::read_config(&file)?;
             out::line("the configuration is in order");

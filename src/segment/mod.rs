@@ -15,6 +15,7 @@ mod job_lists;
 pub mod jobs;
 mod pages;
 pub mod properties;
+pub mod runs;
 pub mod samples;
 mod value;
 mod verified;

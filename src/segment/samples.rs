@@ -21,8 +21,11 @@ use parquet::schema::types::{Type, TypePtr};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Names of the columns in front of the values, with their position.
-const TS: usize = 4;
+/// Positions of the columns in front of the values.
+pub(super) const PROJECT_KEY: usize = 0;
+pub(super) const JOB: usize = 1;
+pub(super) const PART: usize = 2;
+pub(super) const TS: usize = 4;
 const INTERVAL: usize = 5;
 const FIRST_VALUE: usize = 6;
 
