@@ -26,7 +26,12 @@ fn format(name: &str) -> Result<Format, String> {
     Format::by_name(name).ok_or(format!("known are: {known}"))
 }
 
-pub(super) async fn run(client: &Client, job: &JobRef, format: Format, args: &Download) -> Result<()> {
+pub(super) async fn run(
+    client: &Client,
+    job: &JobRef,
+    format: Format,
+    args: &Download,
+) -> Result<()> {
     if args.output.is_none() && !format.is_text() && out::is_terminal() {
         return Err(Error::invalid(
             "binary_to_terminal",

@@ -29,7 +29,9 @@ impl<'a> Range<'a> {
         let (main, sub) = pieces.next()?.split_once('/')?;
         let mut q = pieces.filter_map(|piece| {
             let (name, value) = piece.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then_some(value.trim())
+            name.trim()
+                .eq_ignore_ascii_case("q")
+                .then_some(value.trim())
         });
         let weight = match q.next() {
             Some(text) => thousandths(text)?,
@@ -126,7 +128,10 @@ mod tests {
             ("application/json, text/csv", Some(0)),
             ("text/csv;q=0.5, text/x;q=0.501", Some(2)),
             ("text/csv;q=0, text/*", Some(2)),
-            ("text/*;q=0.2, text/csv;q=0.1, application/json;q=0", Some(2)),
+            (
+                "text/*;q=0.2, text/csv;q=0.1, application/json;q=0",
+                Some(2),
+            ),
             ("text/html, application/xml;q=0.9, */*;q=0.8", Some(0)),
             ("application/json;q=0, */*;q=0", None),
             ("image/png", None),

@@ -145,7 +145,9 @@ fn framework_error(status: StatusCode) -> Option<(&'static str, String)> {
 fn not_acceptable() -> String {
     let known = Format::ALL.map(Format::media_type).join(", ");
     let names = Format::ALL.map(Format::name).join(", ");
-    format!("`Accept` takes nothing of what there is: {known}; or ask with ?format= for one of {names}")
+    format!(
+        "`Accept` takes nothing of what there is: {known}; or ask with ?format= for one of {names}"
+    )
 }
 
 fn problem(

@@ -149,10 +149,7 @@ mod tests {
         let running = running(&profile(), &base, &gaps);
         let cpu = running.column(CPU).unwrap();
         let after = 5_000_000_004;
-        assert_eq!(
-            cpu,
-            [Some(0), Some(1), None, Some(after), Some(after + 4)]
-        );
+        assert_eq!(cpu, [Some(0), Some(1), None, Some(after), Some(after + 4)]);
         // A sum that 64 bits do not hold is absent, and never wrapped.
         let base = Base {
             values: [(CPU, i64::MAX)].into(),

@@ -82,7 +82,9 @@ fn keep_extremes(cells: &[Option<i64>], slices: &[i128], keep: &mut [bool]) {
         .collect();
     for slice in rows.chunk_by(|a, b| a.1 == b.1) {
         let low = slice.iter().min_by_key(|(row, _, cell)| (*cell, *row));
-        let high = slice.iter().min_by_key(|(row, _, cell)| (-i128::from(*cell), *row));
+        let high = slice
+            .iter()
+            .min_by_key(|(row, _, cell)| (-i128::from(*cell), *row));
         for (row, ..) in low.into_iter().chain(high) {
             if let Some(mark) = keep.get_mut(*row) {
                 *mark = true;

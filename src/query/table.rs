@@ -111,7 +111,7 @@ impl ProfileTable {
     /// changes with an amendment only if that changes the answer.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        // All fields by name: a new one cannot be forgotten.
+        // All fields by name: a new one cannot be forgotten. Unit and type follow from a metric's name.
         let Self {
             job,
             project,
@@ -201,7 +201,11 @@ mod tests {
         more[1].series.pop();
         // Not told from the one before by the bytes of the cells alone.
         more[2].series.swap(0, 1);
-        let mut seen: Vec<_> = others.iter().chain(&more).map(|t| t.fingerprint()).collect();
+        let mut seen: Vec<_> = others
+            .iter()
+            .chain(&more)
+            .map(|t| t.fingerprint())
+            .collect();
         seen.push(same.fingerprint());
         assert_eq!(same.fingerprint(), table().fingerprint());
         seen.sort_unstable();

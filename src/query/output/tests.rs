@@ -166,8 +166,7 @@ fn metadata_says_whose_profile_it_is_and_why_there_is_none() {
         assert_eq!(said("reason").is_some(), table.reason.is_some());
         let text = said("reason_text").unwrap_or_default();
         assert_eq!(text.contains("older"), table.reason.is_some(), "{text}");
-        let units: HashMap<String, String> =
-            serde_json::from_str(&said("units").unwrap()).unwrap();
+        let units: HashMap<String, String> = serde_json::from_str(&said("units").unwrap()).unwrap();
         assert_eq!(units.len(), table.series.len());
         let gaps: Vec<[i64; 2]> = serde_json::from_str(&said("gaps_ms").unwrap()).unwrap();
         assert_eq!(gaps.len(), table.gaps.len());

@@ -26,7 +26,11 @@ fn samples(text: &str) -> Samples {
         let ms = format!("{seconds}{millis}").parse().unwrap();
         let (name, _) = series.split_once('{').unwrap();
         let id = series.split("job_id=\"").nth(1).unwrap();
-        let id = id.split("\",project=").next().unwrap().replace("\\\\", "\\");
+        let id = id
+            .split("\",project=")
+            .next()
+            .unwrap()
+            .replace("\\\\", "\\");
         let key = (format!("{name} {id}"), ms);
         let before = found.insert(key, value.parse().unwrap());
         assert!(before.is_none(), "twice: {line}");
@@ -104,7 +108,12 @@ fn check(samples: &Samples, id: &str, profile: &Value) -> usize {
 async fn promtool_and_prometheus_keep_every_sample() {
     let world = World::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let ids = [("1", "1"), ("b%5C%22%2F2", "b\\\"/2"), ("3", "3"), ("4", "4")];
+    let ids = [
+        ("1", "1"),
+        ("b%5C%22%2F2", "b\\\"/2"),
+        ("3", "3"),
+        ("4", "4"),
+    ];
     let jobs: Vec<_> = FLEET.jobs.iter().take(ids.len()).collect();
     assert_eq!(jobs.len(), ids.len());
     for ((path, _), job) in ids.iter().zip(&jobs) {
@@ -136,13 +145,19 @@ async fn promtool_and_prometheus_keep_every_sample() {
         let extra = all.len() - checked;
         assert_eq!(extra > 0, raw);
         let count = u64::try_from(all.len()).unwrap();
-        assert_eq!(stored(&home.join("data")), count, "promtool dropped samples");
+        assert_eq!(
+            stored(&home.join("data")),
+            count,
+            "promtool dropped samples"
+        );
 
         let prometheus = Prometheus::start(&home, PrometheusOptions::default());
         let prometheus = prometheus.await.unwrap();
         let last = all.keys().map(|(_, ts)| *ts).max().unwrap();
         let everything = "{__name__=~\"tachograph_.+\"}[365d]";
-        let answer = prometheus.query(everything, TimestampMs(last + 1_000)).await;
+        let answer = prometheus
+            .query(everything, TimestampMs(last + 1_000))
+            .await;
         let found = queried(&answer.unwrap(), HOSTILE);
         let unescaped = |(name, ts): (String, i64)| (name.replace("\\\"", "\""), ts);
         let all: Samples = all.into_iter().map(|(k, v)| (unescaped(k), v)).collect();

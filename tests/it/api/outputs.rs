@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 
 /// Name, content type and file name of every format.
 const FORMATS: [(&str, &str, &str); 5] = [
-    ("json", "application/json", "inline; filename=\"job-gitlab-1.json\""),
+    (
+        "json",
+        "application/json",
+        "inline; filename=\"job-gitlab-1.json\"",
+    ),
     (
         "csv",
         "text/csv; charset=utf-8; header=present",
@@ -56,7 +60,12 @@ async fn every_format_is_chosen_by_name_and_by_type() {
         let url = format!("{PROFILE}?format={name}");
         let head = world.api().send(Method::HEAD, &url, &[], "").await;
         assert_eq!((head.status, head.body.len()), (200, 0));
-        for header in ["content-type", "content-disposition", "etag", "cache-control"] {
+        for header in [
+            "content-type",
+            "content-disposition",
+            "etag",
+            "cache-control",
+        ] {
             assert_eq!(head.header(header), named.header(header), "{name}");
         }
         let length = named.body.len().to_string();
@@ -72,7 +81,11 @@ async fn every_format_is_chosen_by_name_and_by_type() {
     }
     let mut known: Vec<&str> = FORMATS.iter().map(|(name, ..)| *name).collect();
     known.extend(FORMATS.map(|(_, kind, _)| kind.split(';').next().unwrap()));
-    for accept in ["image/png", "application/json;q=0", "text/html, text/csv;q=0.0"] {
+    for accept in [
+        "image/png",
+        "application/json;q=0",
+        "text/html, text/csv;q=0.0",
+    ] {
         let answer = ask(&world, "", &[("accept", accept)]).await;
         answer.problem(406, "not_acceptable", &known);
     }
@@ -133,7 +146,10 @@ async fn without_samples_every_format_is_an_empty_table() {
     world.api().report("1", &waiting).await;
     let stranger = with(report(fleet_job(0)), json!({"machine": "nobody"}));
     world.api().report("2", &stranger).await;
-    world.api().job_when("1", "pending", "waiting_for_runner").await;
+    world
+        .api()
+        .job_when("1", "pending", "waiting_for_runner")
+        .await;
     for (name, kind, _) in FORMATS {
         let answer = ask(&world, &format!("format={name}"), &[]).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -274,7 +274,13 @@ async fn unknown_names_are_answered_with_the_known_ones() {
         let answer = world.api().get(&format!("{PROFILE}?{query}")).await;
         answer.problem(400, code, parts);
     }
-    for query in ["pionts=5", "points=1", "points=10001", "points=-2", "points=many"] {
+    for query in [
+        "pionts=5",
+        "points=1",
+        "points=10001",
+        "points=-2",
+        "points=many",
+    ] {
         let answer = world.api().get(&format!("{PROFILE}?{query}")).await;
         let name = query.split('=').next().unwrap();
         answer.problem(400, "invalid_query", &[name]);

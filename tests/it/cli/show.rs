@@ -119,7 +119,11 @@ async fn a_profile_goes_to_a_file_or_a_pipe_in_every_format_and_not_to_a_termina
     let nowhere = dir.path().join("no/such/folder");
     let args = ["--format", "csv", "--output", nowhere.to_str().unwrap()];
     fails(&[&at[..], &args].concat(), 75, &["no/such/folder"]).await;
-    fails_usage(&[&at[..], &["--format", "xlsx"]].concat(), "known are: json, csv").await;
+    fails_usage(
+        &[&at[..], &["--format", "xlsx"]].concat(),
+        "known are: json, csv",
+    )
+    .await;
     fails_usage(&[&at[..], &["--output", "x"]].concat(), "--format").await;
 }
 

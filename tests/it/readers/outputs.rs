@@ -9,7 +9,11 @@ use std::path::Path;
 /// Keeps the three answers under one name, raw or not.
 async fn keep(world: &World, dir: &Path, name: &str, query: &str) {
     let id = name.split('-').next().unwrap();
-    for (format, extension) in [("json", "json"), ("parquet", "parquet"), ("arrow", "arrows")] {
+    for (format, extension) in [
+        ("json", "json"),
+        ("parquet", "parquet"),
+        ("arrow", "arrows"),
+    ] {
         let path = format!("/api/v1/jobs/gitlab/{id}/profile?format={format}&{query}");
         let answer = world.api().get(&path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -37,11 +41,20 @@ async fn foreign_readers_see_in_parquet_and_arrow_what_json_says() {
         }
         keep(&world, dir.path(), &format!("{id}-graph"), "").await;
         keep(&world, dir.path(), &format!("{id}-raw"), "raw=true").await;
-        keep(&world, dir.path(), &format!("{id}-part-raw"), "raw=true&section=half&points=4").await;
+        keep(
+            &world,
+            dir.path(),
+            &format!("{id}-part-raw"),
+            "raw=true&section=half&points=4",
+        )
+        .await;
     }
     let waiting = with(report(&FLEET.jobs[0]), json!({"runner_id": 9}));
     world.api().report("99", &waiting).await;
-    world.api().job_when("99", "pending", "waiting_for_runner").await;
+    world
+        .api()
+        .job_when("99", "pending", "waiting_for_runner")
+        .await;
     keep(&world, dir.path(), "99-none", "").await;
 
     let folder = dir.path().to_str().unwrap();
