@@ -57,6 +57,12 @@ pub const LIST_LIMIT_MAX: usize = 500;
 pub const LIST_SCAN_MAX: usize = 5_000;
 /// Other jobs on the machine that are looked at for overlap.
 pub const CO_TENANT_SCAN_MAX: usize = 1_000;
+/// Rows per metric that a down-sampled profile may be asked for: a smallest and a largest value for
+/// each pixel of a screen 5,000 wide. With all 26 metrics and no holes that is at most 260,000 rows.
+pub const POINTS_MAX: usize = 10_000;
+/// Characters of a job's source, and of its id, in the name of a downloaded file: a name has at most
+/// 255 bytes in usual file systems, and readers put more behind it.
+pub const FILE_NAME_PART_MAX: usize = 80;
 /// Segments kept open with their parsed footers (about 0.2 MiB each).
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 

@@ -38,10 +38,22 @@ impl Client {
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let response = self.send(Method::GET, path, None).await?;
-        response.json().await.map_err(|error| {
-            let message = format!("{}{path} gave an answer that is not ours", self.base);
-            Error::new(ErrorKind::Upstream, "service_answer", message).with_source(error)
-        })
+        let answer = response.json().await;
+        answer.map_err(|error| self.unusable(path, error))
+    }
+
+    /// The body of an answer as it is.
+    pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let response = self.send(Method::GET, path, None).await?;
+        let answer = response.bytes().await;
+        answer
+            .map(Vec::from)
+            .map_err(|error| self.unusable(path, error))
+    }
+
+    fn unusable(&self, path: &str, error: reqwest::Error) -> Error {
+        let message = format!("{}{path} gave an answer that is not ours", self.base);
+        Error::new(ErrorKind::Upstream, "service_answer", message).with_source(error)
     }
 
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<()> {

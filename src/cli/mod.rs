@@ -3,6 +3,7 @@
 mod chart;
 mod client;
 mod demo;
+mod download;
 mod exit;
 mod out;
 mod serve;

@@ -1,9 +1,12 @@
-//! Standard output and standard error of the commands.
+//! Standard output and standard error of the commands, and the file that is written instead.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the owner of the terminal"
 )]
+
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
 
 /// Prints a line.
 pub(super) fn line(text: &str) {
@@ -13,6 +16,29 @@ pub(super) fn line(text: &str) {
 /// Prints text as it is.
 pub(super) fn text(text: &str) {
     print!("{text}");
+}
+
+/// Writes bytes as they are. A reader that has enough and closes its end is no error.
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes bytes to a file that the caller's user named.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the owner of what a command writes where its user says"
+)]
+pub(super) fn file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::write(path, bytes)
+}
+
+/// Whether a person looks at standard output.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Prints progress for people, apart from the output.

@@ -2,9 +2,10 @@
 
 use super::chart::{self, Axis, Point};
 use super::client::Client;
-use super::out;
+use super::{download, out};
 use crate::error::{Error, Result};
 use crate::model::graph::GRAPH_METRICS;
+use crate::model::id::{JobId, JobRef, Source};
 use crate::model::metric::Column;
 use crate::num;
 use comfy_table::{CellAlignment, Table, presets};
@@ -24,8 +25,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL", default_value = SERVER)]
     server: String,
     /// Print the record and the profile as one JSON document.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    #[command(flatten)]
+    download: download::Download,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,8 +93,12 @@ struct Metric {
 }
 
 pub(super) async fn run(args: Args) -> Result<()> {
-    let (source, job_id) = split(&args.job)?;
+    let job = job_ref(&args.job)?;
     let client = Client::new(&args.server)?;
+    if let Some(format) = args.download.format {
+        return download::run(&client, &job, format, &args.download).await;
+    }
+    let (source, job_id) = (job.source.as_str(), job.job_id.as_str());
     let record: Value = client
         .get(&Client::job_path("/api/v1", source, job_id, ""))
         .await?;
@@ -107,12 +114,16 @@ pub(super) async fn run(args: Args) -> Result<()> {
 }
 
 /// A job as it is typed; ids may contain slashes, sources may not.
-fn split(job: &str) -> Result<(&str, &str)> {
-    job.split_once('/').ok_or_else(|| {
+fn job_ref(job: &str) -> Result<JobRef> {
+    let (source, job_id) = job.split_once('/').ok_or_else(|| {
         Error::invalid(
             "invalid_job",
             format!("{job:?} is no job; write SOURCE/JOB_ID, e.g. gitlab/9000000123"),
         )
+    })?;
+    Ok(JobRef {
+        source: Source::parse(source)?,
+        job_id: JobId::parse(job_id)?,
     })
 }
 

@@ -4,9 +4,12 @@
 //! with a stable code and a request id (`problem`); the OpenAPI document is made from the handlers.
 
 mod extract;
+mod format;
+mod negotiate;
 mod ops;
 mod problem;
 mod router;
 pub mod v1;
 
+pub use format::Format;
 pub use router::{Services, openapi, router};

@@ -1,5 +1,6 @@
 //! Errors on the wire: RFC 9457 problems. The one table from kind to status.
 
+use super::format::Format;
 use crate::error::{Error, ErrorKind};
 use axum::body::Body;
 use axum::extract::Request;
@@ -107,7 +108,7 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
     }
 }
 
-/// Code and text of errors that the framework makes.
+/// Code and text of errors that the framework makes, or that are nothing but a status.
 fn framework_error(status: StatusCode) -> Option<(&'static str, String)> {
     let (code, detail) = match status {
         StatusCode::NOT_FOUND => (
@@ -118,6 +119,7 @@ fn framework_error(status: StatusCode) -> Option<(&'static str, String)> {
             "method_not_allowed",
             "this address does not take this method; see /openapi.json".to_owned(),
         ),
+        StatusCode::NOT_ACCEPTABLE => ("not_acceptable", not_acceptable()),
         StatusCode::PAYLOAD_TOO_LARGE => (
             "body_too_large",
             format!(
@@ -138,6 +140,14 @@ fn framework_error(status: StatusCode) -> Option<(&'static str, String)> {
         _ => return None,
     };
     Some((code, detail))
+}
+
+fn not_acceptable() -> String {
+    let known = Format::ALL.map(Format::media_type).join(", ");
+    let names = Format::ALL.map(Format::name).join(", ");
+    format!(
+        "`Accept` takes nothing of what there is: {known}; or ask with ?format= for one of {names}"
+    )
 }
 
 fn problem(

@@ -4,6 +4,7 @@
 use super::metric::{CellType, Column};
 use super::profile::Profile;
 use crate::num;
+use std::fmt;
 
 /// How a graph-unit value comes from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,6 +297,27 @@ fn pow10(scale: i8) -> i128 {
     10i128.pow(u32::try_from(scale).unwrap_or(0))
 }
 
+/// A cell, printed exactly: all digits behind the point that its type has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal {
+    /// The value times `10^scale`.
+    pub units: i64,
+    /// Digits behind the point.
+    pub scale: i8,
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = usize::try_from(self.scale).unwrap_or(0);
+        if digits == 0 {
+            return write!(f, "{}", self.units);
+        }
+        let (size, one) = (i128::from(self.units).abs(), pow10(self.scale));
+        let sign = if self.units < 0 { "-" } else { "" };
+        write!(f, "{sign}{}.{:0digits$}", size / one, size % one)
+    }
+}
+
 /// A cell of `scale` as a float for JSON, CSV and terminals.
 #[must_use]
 pub fn cell_to_f64(cell: i64, scale: i8) -> f64 {
@@ -305,6 +327,16 @@ pub fn cell_to_f64(cell: i64, scale: i8) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_are_printed_with_all_their_digits() {
+        let text = |units, scale| Decimal { units, scale }.to_string();
+        assert_eq!(text(12_050, 2), "120.50");
+        assert_eq!(text(-5, 2), "-0.05");
+        assert_eq!(text(i64::MIN, 6), "-9223372036854.775808");
+        assert_eq!(text(0, 4), "0.0000");
+        assert_eq!(text(i64::MAX, 0), i64::MAX.to_string());
+    }
 
     #[test]
     fn cores_are_increments_per_interval() {

@@ -16,4 +16,5 @@ pub mod scope;
 pub mod settle;
 pub mod state;
 pub mod summary;
+pub mod totals;
 pub mod usage;

@@ -4,22 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job is in its life here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Known, not yet archived; the reason says what it waits for.
-    Pending,
-    /// Running.
-    Live,
-    /// Its profile is in the archive.
-    Archived,
-    /// Its samples were removed by retention; the summary stays.
-    Expired,
-    /// There is no profile and there will be none; the reason says why.
-    Unavailable,
-}
-
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal : $text:literal,)* }) => {
         $(#[$doc])*
@@ -52,6 +36,17 @@ macro_rules! words {
             }
         }
     };
+}
+
+words! {
+    /// Where a job is in its life here.
+    State {
+        Pending = "pending": "Known, not yet archived; the reason says what it waits for.",
+        Live = "live": "Running.",
+        Archived = "archived": "Its profile is in the archive.",
+        Expired = "expired": "Its samples were removed by retention; the summary stays.",
+        Unavailable = "unavailable": "There is no profile and there will be none; the reason says why.",
+    }
 }
 
 words! {
@@ -100,6 +95,10 @@ mod tests {
 
     #[test]
     fn words_round_trip_and_equal_their_json() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(*state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());

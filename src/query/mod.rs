@@ -1,10 +1,14 @@
 //! Answers for readers: records, lists, profiles. Async, bounded, every call with a [`Scope`].
 
-mod csv_profile;
+mod down_sample;
+pub mod output;
 mod profile;
+mod table;
+#[cfg(test)]
+mod test_table;
 
-pub use csv_profile::to_csv;
-pub use profile::{ProfileRequest, ProfileView, Series, Values};
+pub use profile::ProfileRequest;
+pub use table::{ProfileTable, Series, Units};
 
 use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView};
 use crate::error::{Error, Result};
@@ -95,22 +99,24 @@ impl Query {
             .await
     }
 
-    /// A job's profile, or the part of it that was asked for.
+    /// A job's profile, or the part of it that was asked for, as `answer` makes it: encoding is work
+    /// for the same thread that reads.
     ///
     /// # Errors
     /// `NotFound` for the job, `Invalid` for unknown metrics or sections; `Data`, `Unavailable`.
-    pub async fn profile(
+    pub async fn profile<T: Send + 'static>(
         &self,
         scope: Scope,
         job: JobRef,
         request: ProfileRequest,
-    ) -> Result<ProfileView> {
+        answer: impl FnOnce(ProfileTable) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let archive = Arc::clone(&self.archive);
         let read = move || {
             let (view, profile) = archive
                 .profile(&scope, &job)?
                 .ok_or_else(|| job_not_found(&job))?;
-            profile::view(&view, &profile, &request)
+            answer(profile::table(&view, profile, &request)?)
         };
         self.pool.run(read).await
     }

@@ -1,12 +1,13 @@
-//! A profile as it is asked for: which metrics, which part, graph units or raw cells.
+//! A profile as it is asked for: which metrics, which part, which units, how many rows.
 
+use super::down_sample::down_sample;
+use super::table::{ProfileTable, Series, Units};
 use crate::archive::JobView;
 use crate::error::{Error, Result};
-use crate::model::graph::{GRAPH_METRICS, GraphMetric, cell_to_f64};
-use crate::model::id::JobRef;
+use crate::model::graph::GRAPH_METRICS;
 use crate::model::metric::Column;
-use crate::model::profile::{Gap, Profile};
-use crate::model::state::{Reason, State};
+use crate::model::profile::Profile;
+use crate::model::totals;
 use crate::time::{TimeRange, TimestampMs};
 
 /// What is asked for.
@@ -20,59 +21,40 @@ pub struct ProfileRequest {
     pub to: Option<TimestampMs>,
     /// A section by name; `name#2` is the second of that name.
     pub section: Option<String>,
-    /// Stored columns (increments) instead of graph units.
-    pub raw: bool,
-}
-
-/// Values of one metric: graph units as floats, raw cells exactly.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Values(pub Vec<Option<f64>>);
-
-/// One metric of the answer.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Series {
-    pub name: &'static str,
-    pub unit: &'static str,
-    pub values: Values,
-}
-
-/// The answer.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct ProfileView {
-    pub job: JobRef,
-    pub state: State,
-    pub reason: Option<Reason>,
-    pub range: Option<TimeRange>,
-    pub ts_ms: Vec<i64>,
-    pub interval_ms: Vec<Option<i32>>,
-    pub series: Vec<Series>,
-    pub gaps: Vec<Gap>,
+    /// Graph units, or what is stored.
+    pub units: Units,
+    /// About how many rows per metric; all if absent.
+    pub points: Option<usize>,
 }
 
 /// Cuts a profile to what is asked for.
-pub(super) fn view(
+pub(super) fn table(
     job: &JobView,
-    profile: &Profile,
+    profile: Profile,
     request: &ProfileRequest,
-) -> Result<ProfileView> {
+) -> Result<ProfileTable> {
     let range = range(job, request)?;
+    let findings = job.row.as_ref().map(|row| &row.row.findings);
+    let profile = match findings.filter(|_| request.units == Units::Totals) {
+        Some(findings) => totals::running(&profile, &findings.base, &findings.gaps),
+        None => profile,
+    };
     let whole = request.from.is_none() && request.to.is_none() && request.section.is_none();
     let part = match range {
         Some(range) if !whole => profile.slice(range),
-        _ => profile.clone(),
+        _ => profile,
     };
-    let gaps = job
-        .row
-        .as_ref()
-        .map_or(&[][..], |row| &row.row.findings.gaps);
+    let gaps = findings.map_or(&[][..], |findings| &findings.gaps);
     let machine_gaps = gaps.iter().filter(|gap| gap.column.is_none());
-    Ok(ProfileView {
+    let mut table = ProfileTable {
         job: job.job.clone(),
+        project: job.facts.project.clone(),
+        name: job.facts.name.clone(),
+        machine: job.facts.machine.as_ref().map(ToString::to_string),
         state: job.state,
         reason: job.reason,
         range,
+        units: request.units,
         series: series(&part, request)?,
         gaps: machine_gaps
             .filter(|gap| range.is_none_or(|range| gap.range.overlap_ms(range) > 0))
@@ -80,7 +62,12 @@ pub(super) fn view(
             .collect(),
         ts_ms: part.ts_ms,
         interval_ms: part.interval_ms,
-    })
+    };
+    if let Some(points) = request.points {
+        let scrape_interval_ms = findings.and_then(|findings| findings.scrape_interval_ms);
+        down_sample(&mut table, points, scrape_interval_ms);
+    }
+    Ok(table)
 }
 
 fn range(job: &JobView, request: &ProfileRequest) -> Result<Option<TimeRange>> {
@@ -137,10 +124,9 @@ fn series(profile: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
     let wanted = |name: &str| {
         request.metrics.is_empty() || request.metrics.iter().any(|metric| metric == name)
     };
-    let known: Vec<&str> = if request.raw {
-        Column::ALL.iter().map(|column| column.name()).collect()
-    } else {
-        GRAPH_METRICS.iter().map(|metric| metric.name).collect()
+    let known: Vec<&str> = match request.units {
+        Units::Graph => GRAPH_METRICS.iter().map(|metric| metric.name).collect(),
+        Units::Stored | Units::Totals => Column::ALL.map(Column::name).to_vec(),
     };
     if let Some(unknown) = request
         .metrics
@@ -155,49 +141,17 @@ fn series(profile: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
             ),
         ));
     }
-    let series = if request.raw {
-        Column::ALL
-            .into_iter()
-            .filter(|column| wanted(column.name()))
-            .filter_map(|column| raw_series(column, profile))
-            .collect()
-    } else {
-        GRAPH_METRICS
+    let series = match request.units {
+        Units::Graph => GRAPH_METRICS
             .iter()
             .filter(|metric| wanted(metric.name))
-            .filter_map(|metric| graph_series(metric, profile))
-            .collect()
+            .filter_map(|metric| Series::graph(metric, profile))
+            .collect(),
+        Units::Stored | Units::Totals => Column::ALL
+            .into_iter()
+            .filter(|column| wanted(column.name()))
+            .filter_map(|column| Series::stored(column, profile, request.units))
+            .collect(),
     };
     Ok(series)
-}
-
-fn raw_series(column: Column, profile: &Profile) -> Option<Series> {
-    let cells = profile.column(column)?;
-    let name = column.name();
-    let unit = ["bytes", "seconds", "ratio", "watts"]
-        .into_iter()
-        .find(|unit| name.ends_with(unit));
-    Some(Series {
-        name,
-        unit: unit.unwrap_or("count"),
-        values: to_values(cells, column.spec().cell.scale()),
-    })
-}
-
-fn graph_series(metric: &'static GraphMetric, profile: &Profile) -> Option<Series> {
-    let cells = metric.values(profile)?;
-    Some(Series {
-        name: metric.name,
-        unit: metric.unit,
-        values: to_values(&cells, metric.cell.scale()),
-    })
-}
-
-fn to_values(cells: &[Option<i64>], scale: i8) -> Values {
-    Values(
-        cells
-            .iter()
-            .map(|cell| cell.map(|cell| cell_to_f64(cell, scale)))
-            .collect(),
-    )
 }

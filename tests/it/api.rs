@@ -2,6 +2,8 @@
 //! profiles, and the promises that hold for every answer.
 
 mod lists;
+mod open_metrics;
+mod outputs;
 mod profiles;
 
 use crate::support::{World, fleet_job, report, with};

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test's own files")]
 
 mod archive;
+mod outputs;
 
 use serde_json::{Value, json};
 use std::path::Path;

@@ -5,4 +5,5 @@ pub mod job_body;
 pub mod job_event;
 pub mod jobs;
 pub mod profile;
+mod profile_body;
 pub mod registry;

@@ -8,10 +8,10 @@ use tachograph::model::metric::Column;
 use tachograph::testkit::fleet::FleetJob;
 use tachograph::time::TimestampMs;
 
-const PROFILE: &str = "/api/v1/jobs/gitlab/1/profile";
+pub(super) const PROFILE: &str = "/api/v1/jobs/gitlab/1/profile";
 
 /// A job with three sections, two of one name.
-async fn archived() -> (World, &'static FleetJob) {
+pub(super) async fn archived() -> (World, &'static FleetJob) {
     let world = World::start().await;
     let job = fleet_job(0);
     let third = job.window.len_ms() / 3;
@@ -30,7 +30,7 @@ async fn archived() -> (World, &'static FleetJob) {
 }
 
 /// The CSV as the JSON it must equal: times, intervals and metrics.
-fn parse_csv(answer: &Answer) -> Value {
+pub(super) fn parse_csv(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(
         answer.header("content-type"),
@@ -38,7 +38,7 @@ fn parse_csv(answer: &Answer) -> Value {
     );
     assert_eq!(
         answer.header("content-disposition"),
-        "attachment; filename=\"gitlab-1.csv\""
+        "attachment; filename=\"job-gitlab-1.csv\""
     );
     let mut reader = csv::ReaderBuilder::new().from_reader(answer.body.as_slice());
     let header: Vec<String> = reader
@@ -74,7 +74,7 @@ fn parse_csv(answer: &Answer) -> Value {
 }
 
 /// The same of the JSON answer. Numbers are compared as numbers: 0 and 0.0 are one value.
-fn values(profile: &Value) -> Value {
+pub(super) fn values(profile: &Value) -> Value {
     let metrics: serde_json::Map<String, Value> = profile["metrics"]
         .as_object()
         .unwrap()
@@ -84,7 +84,7 @@ fn values(profile: &Value) -> Value {
     json!({"ts_ms": profile["ts_ms"], "interval_ms": profile["interval_ms"], "metrics": metrics})
 }
 
-fn as_floats(value: &Value) -> Value {
+pub(super) fn as_floats(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap()),
         Value::Array(items) => items.iter().map(as_floats).collect(),
@@ -129,7 +129,7 @@ async fn csv_and_json_agree_staged_and_sealed() {
                 as_floats(&values(&json)),
                 "{query}"
             );
-            let headers = [("accept", "text/csv;q=0.9, */*")];
+            let headers = [("accept", "text/csv, */*;q=0.9")];
             let url = format!("{PROFILE}?{query}");
             let accepted = world.api().send(Method::GET, &url, &headers, "").await;
             assert_eq!(accepted.body, csv.body, "{query}");
@@ -262,9 +262,9 @@ async fn unknown_names_are_answered_with_the_known_ones() {
         ("section=step%233", "unknown_section", &["step#3", "cache"]),
         ("section=step%230", "unknown_section", &["step#0"]),
         (
-            "format=parquet",
+            "format=xlsx",
             "unknown_format",
-            &["\"parquet\"", "json", "csv"],
+            &["\"xlsx\"", "json", "csv", "parquet", "arrow", "openmetrics"],
         ),
         ("from=noon", "invalid_query", &["from", "RFC 3339"]),
         (&swapped, "invalid_range", &["`to` is before `from`"]),
@@ -274,8 +274,17 @@ async fn unknown_names_are_answered_with_the_known_ones() {
         let answer = world.api().get(&format!("{PROFILE}?{query}")).await;
         answer.problem(400, code, parts);
     }
-    let answer = world.api().get(&format!("{PROFILE}?points=5")).await;
-    answer.problem(400, "invalid_query", &["points"]);
+    for query in [
+        "pionts=5",
+        "points=1",
+        "points=10001",
+        "points=-2",
+        "points=many",
+    ] {
+        let answer = world.api().get(&format!("{PROFILE}?{query}")).await;
+        let name = query.split('=').next().unwrap();
+        answer.problem(400, "invalid_query", &[name]);
+    }
     // A job without sections says that, and does not list nothing.
     world.archive("2", &report(job)).await;
     let answer = world

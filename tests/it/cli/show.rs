@@ -78,6 +78,63 @@ async fn an_archived_job_has_charts_sections_and_statistics() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_goes_to_a_file_or_a_pipe_in_every_format_and_not_to_a_terminal() {
+    let world = World::start().await;
+    world.archive("1", &report(fleet_job(0))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let at = ["show", "gitlab/1", "--server", world.api().base()];
+    for format in ["json", "csv", "parquet", "arrow", "openmetrics"] {
+        let path = format!("/api/v1/jobs/gitlab/1/profile?raw=true&format={format}");
+        let answer = world.api().get(&path).await;
+        let file = dir.path().join(format);
+        // What was there before is replaced.
+        std::fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
+        let wanted = ["--format", format, "--raw"];
+        let to_file = ["--output", file.to_str().unwrap()];
+        let output = run(&[&at[..], &wanted, &to_file].concat()).await;
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(output.stdout.is_empty());
+        let bytes = format!("{} bytes", answer.body.len());
+        assert!(stderr(&output).contains(&bytes), "{}", stderr(&output));
+        assert_eq!(std::fs::read(&file).unwrap(), answer.body);
+        let piped = run(&[&at[..], &wanted].concat()).await;
+        assert_eq!(piped.stdout, answer.body);
+
+        // `script` gives a terminal.
+        let words = [&[env!("CARGO_BIN_EXE_tachograph")], &at[..], &wanted].concat();
+        let shown = tokio::process::Command::new("script")
+            .args(["-qec", &words.join(" "), "/dev/null"])
+            .stdin(std::process::Stdio::null())
+            .output();
+        let shown = shown.await.unwrap();
+        let text = stdout(&shown);
+        if ["parquet", "arrow"].contains(&format) {
+            assert_eq!(shown.status.code(), Some(64), "{text}");
+            assert!(text.contains("--output job-gitlab-1."), "{text}");
+        } else {
+            assert_eq!(shown.status.code(), Some(0), "{text}");
+            assert!(text.len() > 500, "{text}");
+        }
+    }
+    let nowhere = dir.path().join("no/such/folder");
+    let args = ["--format", "csv", "--output", nowhere.to_str().unwrap()];
+    fails(&[&at[..], &args].concat(), 75, &["no/such/folder"]).await;
+    fails_usage(
+        &[&at[..], &["--format", "xlsx"]].concat(),
+        "known are: json, csv",
+    )
+    .await;
+    fails_usage(&[&at[..], &["--output", "x"]].concat(), "--format").await;
+}
+
+/// Wrong arguments end with code 2 and an explanation.
+async fn fails_usage(args: &[&str], part: &str) {
+    let output = run(args).await;
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains(part), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_shown_has_an_exit_code_and_an_explanation() {
     let world = World::unregistered().await;
     let base = world.api().base();

@@ -119,6 +119,7 @@ fn framework() -> BTreeMap<String, Vec<u16>> {
     let names = [
         ("NOT_FOUND", 404),
         ("METHOD_NOT_ALLOWED", 405),
+        ("NOT_ACCEPTABLE", 406),
         ("PAYLOAD_TOO_LARGE", 413),
         ("REQUEST_TIMEOUT", 408),
         ("UNSUPPORTED_MEDIA_TYPE", 415),
