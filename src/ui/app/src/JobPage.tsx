@@ -1,6 +1,7 @@
 // The page of one job: who it was, what the numbers say, the graphs, the tables.
 import { useEffect, useMemo } from "preact/hooks";
-import { facts, type Sentence } from "./facts";
+import { Answers } from "./Answers";
+import { answers } from "./facts";
 import { buildFrame, measured, type Frame } from "./frame";
 import { JobHeader } from "./JobHeader";
 import { useJob, type Loaded } from "./load";
@@ -10,7 +11,6 @@ import { useView } from "./router";
 import { placeSections } from "./sections";
 import { SectionTable } from "./SectionTable";
 import { SummaryTable } from "./SummaryTable";
-import { Tiles } from "./Tiles";
 import type { Job, Profile, Range } from "./types";
 import { Workbench } from "./Workbench";
 
@@ -21,21 +21,6 @@ export function jobWindow(job: Job, profile: Profile | null): Range {
   const from = job.start ?? profile?.from ?? first ?? job.end ?? 0;
   const to = job.end ?? Math.max(profile?.to ?? last, last);
   return { from, to: Math.max(to, from + 1000) };
-}
-
-function Facts({ sentences }: { sentences: readonly Sentence[] }) {
-  if (sentences.length === 0) return null;
-  return (
-    <p class="facts" id="facts">
-      {sentences.map((parts, index) => (
-        <span key={index}>
-          {parts.map((part, at) =>
-            part.kind === "value" ? <b key={at}>{part.text}</b> : part.kind === "name" ? <code key={at}>{part.text}</code> : part.text,
-          )}{" "}
-        </span>
-      ))}
-    </p>
-  );
 }
 
 function Ready({ loaded, retry }: { loaded: Loaded; retry: () => void }) {
@@ -51,9 +36,8 @@ function Ready({ loaded, retry }: { loaded: Loaded; retry: () => void }) {
   return (
     <>
       <JobHeader job={job} window={window} />
-      <Facts sentences={facts(job, frame, placed, window)} />
-      <Tiles job={job} />
-      <Notices job={job} frame={frame} window={window} stale={loaded.stale} />
+      <Notices job={job} frame={frame} window={window} stale={loaded.stale} explained={!drawable} />
+      <Answers answers={answers(job, frame, placed, window)} />
       {drawable && frame !== null ? (
         <Workbench job={job} frame={frame} placed={placed} window={window} view={view} setView={setView} />
       ) : (

@@ -7,7 +7,7 @@ import type { Problem } from "./parse";
 import { follow } from "./router";
 import { markReady, ProblemPanel, StatePanel } from "./StatePanel";
 import type { Job } from "./types";
-import { readable, statusTone, verdictTone, verdictWords } from "./words";
+import { readable, reasonWords, stateWords, statusTone, verdictTone, verdictWords } from "./words";
 
 function Row({ job }: { job: Job }) {
   const memory = job.summary.get("memory_used_bytes")?.max ?? null;
@@ -19,11 +19,11 @@ function Row({ job }: { job: Job }) {
         <span class="small foreign"> {job.source} #{job.jobId}</span>
       </th>
       <td class="left foreign">{job.project ?? DASH}{job.ref !== null && <span class="small"> {job.ref}</span>}</td>
-      <td class="left">{job.status === null ? DASH : <Badge tone={statusTone(job.status)}>{readable(job.status)}</Badge>}</td>
-      <td class="left">
+      <td class="left narrow">{job.status === null ? DASH : <Badge tone={statusTone(job.status)}>{readable(job.status)}</Badge>}</td>
+      <td class="left narrow">
         {job.state === "archived" && job.verdict !== null
           ? <Badge tone={verdictTone(job.verdict)} title={verdictWords(job.verdict).long}>{verdictWords(job.verdict).short}</Badge>
-          : readable(job.state)}
+          : <Badge tone={job.state === "live" || job.state === "pending" ? "busy" : "quiet"} title={reasonWords(job.reason)?.[0]}>{stateWords(job.state)}</Badge>}
       </td>
       <td>{dateTime(job.start, false)}</td>
       <td>{job.start === null || job.end === null ? DASH : duration(job.end - job.start)}</td>

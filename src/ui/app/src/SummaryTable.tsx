@@ -55,7 +55,7 @@ export function SummaryTable({ job }: { job: Job }) {
             {rows.map((row) => (
               <tr key={row.label}>
                 <th scope="row" class="foreign">{row.label}</th>
-                {cells(row, job.summary).map((text, index) => <td key={index}>{text}</td>)}
+                {cells(row, job.summary).map((text, index) => <td key={index} class={text === DASH ? "none" : undefined}>{text}</td>)}
               </tr>
             ))}
           </tbody>

@@ -33,10 +33,13 @@ function instant(value: unknown): Cell {
   return found !== null && Math.abs(found) <= LAST_DATE ? found : null;
 }
 
+export function shorten(value: string): string {
+  return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+}
+
 function text(value: unknown): string | null {
   if (typeof value === "number") return String(value);
-  if (typeof value !== "string" || value.trim() === "") return null;
-  return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+  return typeof value !== "string" || value.trim() === "" ? null : shorten(value);
 }
 
 /** An identity is used in addresses, so it is never shortened. */
@@ -92,7 +95,8 @@ function ranges(value: unknown): Range[] {
 function section(value: unknown): Section {
   const from = object(value);
   return {
-    name: text(from["name"]) ?? "(no name)",
+    // Part of addresses, like an identity; what is shown is shortened later.
+    name: identity(from["name"]).trim() === "" ? "(no name)" : identity(from["name"]),
     start: time(from["started_at_ms"], from["started_at"]),
     end: time(from["finished_at_ms"], from["finished_at"]),
     summary: summary(from["summary"]),
