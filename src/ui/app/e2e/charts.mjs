@@ -62,7 +62,7 @@ export function chartChecks(server) {
       truth(/Memory peaked at 7\.\d+ GiB of 8 GiB \(9\d\s%\) at \+\d\d:\d\d, during step_script\./.test(facts), facts);
       truth(facts.includes("2.31 of 4 cores on average") && facts.includes("CPU used: 4 at most, 2.12 or less for half of the time."), facts);
       truth(/2 out-of-memory kills.*Between \+10:34 and \+10:49, during retry \(2\)\./.test(facts), facts);
-      truth(/Most memory: retry \(2\), 7\.61 GiB\. Most CPU time: cargo_build, 19 min 40 s \(68 % of all\)\. Longest: cargo_build, 5 min 20 s\./.test(facts), facts);
+      truth(/Most memory: retry \(2\), 7\.61 GiB\. Most CPU time: cargo_build, 19 min 40 s \(68\s% of all\)\. Longest: cargo_build, 5 min 20 s\./.test(facts), facts);
       equal(await page.locator(".lane").count(), 11, "lanes");
       equal(await page.locator("table.sections tbody tr").count(), 11, "section rows");
       truth((await page.textContent("table.summary")).includes("CPU used"), "summary");
@@ -139,6 +139,10 @@ export function chartChecks(server) {
       await page.locator("table.sections button.link", { hasText: "retry (1)" }).click();
       await settle(page);
       equal(query(page).get("section"), "retry", "address");
+      await page.locator(".answers button", { hasText: "cargo_build" }).first().click();
+      await settle(page);
+      equal(query(page).get("section"), "cargo_build", "the answer leads to its section");
+      truth((await page.locator(".bench").boundingBox()).y < 100, "the graphs are in sight");
       await open(`${JOB}?section=doesnotexist`);
       equal(same(await shown(page), "unknown"), "+00:00 to +12:30", "an unknown section is ignored");
     }],
@@ -316,6 +320,7 @@ export function chartChecks(server) {
       await page.locator(".lane", { hasText: "retry (2)" }).click();
       await settle(page);
       await page.keyboard.press("d");
+      equal(await page.evaluate(() => document.activeElement.textContent), "Parquet", "the keyboard goes on in the menu");
       truth((await hrefs()).every((href) => /^format=\w+&from=\d+&to=\d+$/.test(href)), "what is shown comes first");
       await page.getByRole("radio", { name: "Section retry (2)" }).check();
       equal((await hrefs())[0], "format=parquet&section=retry%232", "section");

@@ -57,7 +57,7 @@ export function Downloads({ job, shown, section, label }: Props) {
         <ul>
           {FORMATS.map(({ name, label: shownName, use }) => (
             <li key={name}>
-              <a download href={address(name)}>{shownName}</a>
+              <a download autofocus={name === "parquet"} href={address(name)}>{shownName}</a>
               <span class="small">{use}</span>
               <button type="button" aria-label={`Copy as curl: ${shownName}`} onClick={() => copy(name)}>curl</button>
             </li>

@@ -8,7 +8,7 @@ import { useJob, type Loaded } from "./load";
 import { Notices } from "./Notices";
 import { JobState, markReady, ProblemPanel, StatePanel } from "./StatePanel";
 import { useView } from "./router";
-import { placeSections } from "./sections";
+import { placeSections, sectionKey, sectionRange, type Placed } from "./sections";
 import { SectionTable } from "./SectionTable";
 import { SummaryTable } from "./SummaryTable";
 import type { Job, Profile, Range } from "./types";
@@ -33,17 +33,24 @@ function Ready({ loaded, retry }: { loaded: Loaded; retry: () => void }) {
     [profile, job],
   );
   const drawable = frame !== null && [...frame.gauges.values()].some(measured);
+  const smallest = job.scrapeMs === null ? 1000 : 2 * job.scrapeMs;
+  const open = drawable
+    ? (section: Placed): void => {
+        setView({ section: sectionKey(section), range: sectionRange(section, window, smallest) });
+        document.querySelector(".bench")?.scrollIntoView({ block: "start" });
+      }
+    : null;
   return (
     <>
       <JobHeader job={job} window={window} />
       <Notices job={job} frame={frame} window={window} stale={loaded.stale} explained={!drawable} />
-      <Answers answers={answers(job, frame, placed, window)} />
+      <Answers answers={answers(job, frame, placed, window)} open={open} />
       {drawable && frame !== null ? (
         <Workbench job={job} frame={frame} placed={placed} window={window} view={view} setView={setView} />
       ) : (
         <JobState job={job} problem={loaded.profileProblem} retry={retry} />
       )}
-      <SectionTable job={job} placed={placed} window={window} view={view} setView={setView} zoomable={drawable} />
+      <SectionTable job={job} placed={placed} window={window} view={view} open={open} />
       <SummaryTable job={job} />
     </>
   );

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { bytes, coreNumber, count, duration, offset, seconds } from "./format";
 import type { View } from "./route";
-import { findSection, sectionKey, sectionRange, type Placed } from "./sections";
+import { findSection, type Placed } from "./sections";
 import type { Cell, Job, Range } from "./types";
 
 const PAGE = 100;
@@ -54,11 +54,11 @@ interface Props {
   placed: readonly Placed[];
   window: Range;
   view: View;
-  setView: (view: View) => void;
-  zoomable: boolean;
+  /** Shows a section in the graphs; absent if there are none. */
+  open: ((section: Placed) => void) | null;
 }
 
-export function SectionTable({ job, placed, window, view, setView, zoomable }: Props) {
+export function SectionTable({ job, placed, window, view, open }: Props) {
   const [order, setOrder] = useState<{ id: string; up: boolean }>({ id: "start", up: true });
   const [all, setAll] = useState(false);
   if (placed.length === 0) {
@@ -85,7 +85,6 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
       </button>
     </th>
   );
-  const smallest = job.scrapeMs === null ? 1000 : 2 * job.scrapeMs;
   return (
     <section aria-labelledby="sections-title">
       <h2 id="sections-title">Sections</h2>
@@ -102,13 +101,10 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
             {(all ? sorted : sorted.slice(0, PAGE)).map((section) => (
               <tr key={section.index} class={chosen?.index === section.index ? "chosen" : undefined}>
                 <th scope="row" class={order.id === "start" ? `deep-${Math.min(section.depth, DEEPEST)}` : undefined}>
-                  {zoomable ? (
+                  {open !== null ? (
                     <button
                       type="button" class="link foreign" title="Zoom the graphs to this section"
-                      onClick={() => {
-                        setView({ section: sectionKey(section), range: sectionRange(section, window, smallest) });
-                        document.querySelector(".bench")?.scrollIntoView({ block: "start" });
-                      }}
+                      onClick={() => open(section)}
                     >
                       {section.label}
                     </button>

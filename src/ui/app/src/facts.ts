@@ -5,8 +5,8 @@ import { OOM } from "./metrics";
 import { sectionAt, type Placed } from "./sections";
 import type { Cell, Job, Range, Stats } from "./types";
 
-/** Plain text, a number to stand out, or a name from outside that is set as code. */
-export type Part = { kind: "text" | "value" | "name"; text: string };
+/** Plain text, a number to stand out, or a section's name, which leads to it. */
+export type Part = { kind: "text"; text: string } | { kind: "value"; text: string } | { kind: "section"; text: string; section: Placed };
 export type Sentence = Part[];
 
 export interface Answer {
@@ -21,7 +21,9 @@ export interface Answer {
 
 const text = (shown: string): Part => ({ kind: "text", text: shown });
 const value = (shown: string): Part => ({ kind: "value", text: shown });
-const name = (shown: string): Part => ({ kind: "name", text: shown });
+const name = (section: Placed): Part => ({ kind: "section", text: section.label, section });
+/** A number and its unit stay on one line. */
+const share = (ratio: number): string => percent(ratio).replace(" ", "\u00a0");
 
 /** Bounds instead of a number: all there is of a job between two samples. */
 function bounds(stats: Stats | undefined): { low: number; high: number } | null {
@@ -30,7 +32,7 @@ function bounds(stats: Stats | undefined): { low: number; high: number } | null 
 
 function during(placed: readonly Placed[], at: number): Part[] {
   const section = sectionAt(placed, at);
-  return section === null ? [] : [text(", during "), name(section.label)];
+  return section === null ? [] : [text(", during "), name(section)];
 }
 
 /** Peak memory and when: the summary's number, the profile's instant if it shows the same peak. */
@@ -75,7 +77,7 @@ function memory(job: Job, frame: Frame | null, placed: readonly Placed[], window
   const of: Part[] = total === null ? [] : [text(" of "), value(bytes(total))];
   if (found !== null) {
     const sentence: Sentence = [text("Memory peaked at "), value(bytes(found.value)), ...of];
-    if (total !== null) sentence.push(text(` (${percent(found.value / total).replace(" ", "\u00a0")})`));
+    if (total !== null) sentence.push(text(` (${share(found.value / total)})`));
     if (found.at !== null) sentence.push(text(" at "), value(offset(found.at - window.from)), ...during(placed, found.at));
     sentences.push([...sentence, text(".")]);
   } else if (range !== null) {
@@ -120,12 +122,12 @@ function commands(job: Job, placed: readonly Placed[]): Answer | null {
   const long = most(placed, own(placed, (section) => section.end - section.start));
   if (long === null) return null;
   const sentences: Sentence[] = [];
-  if (hungry !== null) sentences.push([text("Most memory: "), name(hungry.section.label), text(", "), value(bytes(hungry.value)), text(".")]);
+  if (hungry !== null) sentences.push([text("Most memory: "), name(hungry.section), text(", "), value(bytes(hungry.value)), text(".")]);
   if (busy !== null) {
-    const share = all !== null && all >= busy.value ? ` (${percent(busy.value / all)} of all)` : "";
-    sentences.push([text("Most CPU time: "), name(busy.section.label), text(", "), value(duration(busy.value * 1000)), text(`${share}.`)]);
+    const part = all !== null && all >= busy.value ? ` (${share(busy.value / all)} of all)` : "";
+    sentences.push([text("Most CPU time: "), name(busy.section), text(", "), value(duration(busy.value * 1000)), text(`${part}.`)]);
   }
-  sentences.push([text("Longest: "), name(long.section.label), text(", "), value(duration(long.value)), text(".")]);
+  sentences.push([text("Longest: "), name(long.section), text(", "), value(duration(long.value)), text(".")]);
   return { question: "Which command?", head: null, alarm: false, share: null, sentences };
 }
 
@@ -160,8 +162,8 @@ function runner(job: Job, frame: Frame | null, window: Range): Answer | null {
   if (used !== null && cpus !== null) answer.share = used / cpus;
 
   const waits = WAITS.flatMap(([what, metric]) => {
-    const share = job.summary.get(metric)?.mean ?? null;
-    return share === null ? [] : [`for ${what} ${percent(share).replace(" ", "\u00a0")}`];
+    const ratio = job.summary.get(metric)?.mean ?? null;
+    return ratio === null ? [] : [`for ${what} ${share(ratio)}`];
   });
   if (waits.length > 0) answer.sentences.push([text(`Something waited ${waits.join(", ")} of the time.`)]);
   return answer;

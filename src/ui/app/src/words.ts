@@ -28,12 +28,11 @@ const PUT_JOB = "PUT /api/v1/jobs/{source}/{job_id}";
 const PUT_RUNNER = "PUT /api/v1/runners/{source}/{runner_id}";
 const FOLLOWS = "Nothing: this page follows by itself.";
 const REGISTER = "Whoever runs this service registers it once; the job is not lost, and this page follows by itself.";
-const AGAIN = " It is asked again by itself.";
 const LOST = "This job's samples cannot come back. ";
 
 /** What a reason means in a few words, and what to do about it. The service's own sentence stands between them. */
 const REASONS: Readonly<Record<string, readonly [string, string]>> = {
-  not_started: ["The job has not started", FOLLOWS],
+  not_started: ["Waiting for the job to start", FOLLOWS],
   waiting_for_start: ["The job's start is missing", `Send \`started_at\` with \`${PUT_JOB}\`.`],
   waiting_for_finish: ["The job's end is missing", `Send \`finished_at\` with \`${PUT_JOB}\`.`],
   waiting_for_runner: ["The runner is not registered", REGISTER],
@@ -42,9 +41,9 @@ const REASONS: Readonly<Record<string, readonly [string, string]>> = {
   settling: ["The job is over and is being archived", FOLLOWS],
   samples_late: ["The last samples are late", `${FOLLOWS} If it stays like this, check that the region's Prometheus still scrapes.`],
   no_samples_yet: ["Prometheus has no samples of the machine yet", "Wait a minute. If it stays, compare the machine's name in Prometheus with the runner's registration."],
-  upstream_unreachable: ["Prometheus cannot be reached", `Check that the region's Prometheus is up and its address right.${AGAIN}`],
-  upstream_refused: ["Prometheus refuses to answer", `Check the token and headers of the region's registration.${AGAIN}`],
-  upstream_invalid: ["Prometheus' answer cannot be used", `Check that the region's address is a metrics server, not a proxy's page.${AGAIN}`],
+  upstream_unreachable: ["Prometheus cannot be reached", "Check that the region's Prometheus is up and its address right."],
+  upstream_refused: ["Prometheus refuses to answer", "Check the token and headers of the region's registration."],
+  upstream_invalid: ["Prometheus' answer cannot be used", "Check that the region's address is a metrics server, not a proxy's page."],
   never_ran: ["The job never ran", "Nothing: a job that never ran used no machine."],
   unknown_machine: ["Prometheus does not know the machine", `Compare its name in Prometheus with \`machine_label\` and \`machine_value\` of \`${PUT_RUNNER}\`.`],
   past_retention: ["Prometheus had already forgotten the job", `${LOST}For later jobs, keep this service running and Prometheus' retention above an hour.`],

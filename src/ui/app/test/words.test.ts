@@ -49,7 +49,7 @@ describe("the sentences", () => {
       { name: "test", ...at(45, 59), summary: used(25, 3) }, { name: "other", ...at(45, 46), summary: used(1, 0.1) },
     ];
     expect(say({ sections, summary: { ...raw.summary, cpu_used_seconds: { total: 100 } } })).toContain(
-      "Which command? Most memory: test, 3 GiB. Most CPU time: build, 1 min 10 s (70 % of all). Longest: build, 45 s.");
+      "Which command? Most memory: test, 3 GiB. Most CPU time: build, 1 min 10 s (70\u00a0% of all). Longest: build, 45 s.");
     // A small section inside a busy one does not take its place.
     expect(say({ sections: [sections[0], { name: "tiny", ...at(1, 2), summary: used(2, 0.1) }] })).toContain("Most CPU time: script, 1 min 38 s.");
   });
