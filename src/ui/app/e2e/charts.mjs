@@ -196,6 +196,12 @@ export function chartChecks(server) {
       await page.keyboard.press("t");
       truth((await page.textContent(".sample-table .gap")).includes("no samples for 1 min 45 s"), "table");
     }],
+    ["a hole of one metric is named and hides nothing of the others", async ({ page, open }) => {
+      await open("/jobs/gitlab/holed");
+      equal(await page.textContent("#holed"), "Single metrics lack samples: cpu_steal_seconds.", "notice");
+      truth(!(await page.getAttribute("#chart-cpu .plot", "aria-label")).includes("gap"), "no gap of the machine");
+      for (const chart of ["cpu", "memory"]) truth((await inkAt(page, chart, START + 200_000)) > 0, `${chart} is drawn`);
+    }],
     ["the mouse zooms with buttons, switches lines, clock and scale", async ({ page, open }) => {
       await open(JOB);
       await page.getByRole("button", { name: "Zoom in" }).click();

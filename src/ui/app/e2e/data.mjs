@@ -189,6 +189,7 @@ export function scenarios() {
     ...graded,
     hostgone: () => ({ job: job("hostgone", { verdict: "host_gone", coverage: 0.8, gaps: cut.gaps, failure_reason: "runner_system_failure" }, cut), profile: cut }),
     endless: () => ({ job: job("endless", { name: endless, sections: [section(endless, 10, 300), section(endless, 300, 600)] }), profile: profile() }),
+    holed: () => ({ job: job("holed", { verdict: "partial", coverage: 1, gaps: [{ from_ms: START + 100_000, to_ms: START + 300_000, metric: "cpu_steal_seconds" }, { from_ms: START + 400_000, to_ms: START + 500_000, metric: "cpu_steal_seconds" }] }), profile: profile() }),
     nosections: () => ({ job: job("nosections", { sections: [] }), profile: profile() }),
     success: () => ({ job: job("success", { status: "success", failure_reason: null, summary: { ...job("x").summary, oom_kills: { total: 0 }, pressure_cpu_ratio: { mean: 0.31 }, pressure_io_ratio: { mean: 0.004 } } }, profile({ kills: false })), profile: profile({ kills: false }) }),
     sections300: () => ({ job: job("sections300", { sections: Array.from({ length: 300 }, (_, n) => section(`command ${n}`, n * 2.5, n * 2.5 + 2.4, n % 41, 1 + (n % 13) / 2)) }), profile: profile() }),

@@ -225,6 +225,12 @@ export function stateChecks(server) {
       equal(await back(), dark, "remembered");
       await open("/jobs/gitlab/4242?theme=light");
       equal(await back(), light, "the address wins");
+      await open("/jobs/gitlab/4242");
+      await page.getByRole("button", { name: "Light theme" }).click();
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.waitForTimeout(100);
+      equal(await back(), dark, "who switches back to the system's theme follows the system again");
+      await page.emulateMedia({ colorScheme: "light" });
       await page.evaluate(() => localStorage.clear());
       await page.emulateMedia({ colorScheme: "dark" });
       await open("/jobs/gitlab/4242");

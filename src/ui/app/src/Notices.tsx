@@ -69,6 +69,7 @@ export function Notices({ job, frame, window, stale, explained }: Props) {
           )}
         </div>
       )}
+      {job.holed.length > 0 && <p class="notice warn" id="holed">Single metrics lack samples: <span class="foreign">{job.holed.slice(0, SHOWN).join(", ")}</span>.</p>}
       {job.coTenants.length > 0 && (
         <div class="notice warn" id="neighbours">
           <span>This job shared its machine: all numbers are the machine's, not this job's alone. </span>

@@ -82,12 +82,17 @@ export function mergeRanges(ranges: readonly Range[]): Range[] {
   return merged;
 }
 
+/** The metric of a hole that only one metric has; its cells are null, and the other metrics' stay. */
+function metricOf(gap: unknown): string | null {
+  return text(object(gap)["metric"]);
+}
+
 function ranges(value: unknown): Range[] {
   const found: Range[] = [];
   for (const entry of list(value)) {
     const from = instant(object(entry)["from_ms"]);
     const to = instant(object(entry)["to_ms"]);
-    if (from !== null && to !== null) found.push({ from, to });
+    if (metricOf(entry) === null && from !== null && to !== null) found.push({ from, to });
   }
   return mergeRanges(found);
 }
@@ -152,6 +157,7 @@ export function readJob(value: unknown): Job {
     sampleCount: number(from["sample_count"]),
     scrapeMs: scrape === null ? null : scrape * 1000,
     gaps: ranges(from["gaps"]),
+    holed: [...new Set(list(from["gaps"]).map(metricOf).filter((metric) => metric !== null))],
     project: text(from["project"]),
     projectId: text(from["project_id"]),
     pipelineId: text(from["pipeline_id"]),

@@ -101,6 +101,10 @@ describe("nothing from outside is trusted", () => {
     expect(profile.metrics.get("a")).toEqual([10, null, 30]);
     expect(profile.interval).toEqual([null, null, 1]);
   });
+  test("a hole of one metric is no gap of the machine", () => {
+    const job = readJob({ gaps: [{ from_ms: 1, to_ms: 9, metric: "load1" }, { from_ms: 20, to_ms: 30 }, { from_ms: 40, to_ms: 50, metric: "load1" }] });
+    expect([job.gaps, job.holed]).toEqual([[{ from: 20, to: 30 }], ["load1"]]);
+  });
   test("ranges merge", () => expect(mergeRanges([{ from: 5, to: 9 }, { from: 1, to: 6 }, { from: 9, to: 9 }, { from: 20, to: 21 }])).toEqual([{ from: 1, to: 9 }, { from: 20, to: 21 }]));
 });
 
