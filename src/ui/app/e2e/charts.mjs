@@ -372,6 +372,22 @@ export function chartChecks(server) {
       await page.waitForTimeout(500);
       equal(asked().length, before, "nothing more is asked for when all is there");
     }],
+    ["30,000 rows from a service that ignores points: drawn, and nothing is asked for again", async ({ page, open }) => {
+      await open("/jobs/gitlab/everything");
+      truth((await canvases(page)).every((one) => one.inked > 2000), "drawn");
+      truth(!(await page.textContent("#range")).includes("smallest"), "nothing was left out");
+      server.state.requests.length = 0;
+      const took = await page.evaluate(async () => {
+        const begun = performance.now();
+        document.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        return performance.now() - begun;
+      });
+      console.log(`      zoom, 30,000 points: ${Math.round(took)} ms`);
+      await page.waitForTimeout(400);
+      equal(server.state.requests.filter((url) => url.startsWith("/api/")), [], "requests");
+      truth(took < 2000, `${took} ms`);
+    }],
     ["zooming on asks once and gives up what is not wanted any more; a failure leaves the picture", async ({ page, open }) => {
       await open("/jobs/gitlab/huge");
       const gone = [];

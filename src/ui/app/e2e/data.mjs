@@ -194,6 +194,11 @@ export function scenarios() {
     success: () => ({ job: job("success", { status: "success", failure_reason: null, summary: { ...job("x").summary, oom_kills: { total: 0 }, pressure_cpu_ratio: { mean: 0.31 }, pressure_io_ratio: { mean: 0.004 } } }, profile({ kills: false })), profile: profile({ kills: false }) }),
     sections300: () => ({ job: job("sections300", { sections: Array.from({ length: 300 }, (_, n) => section(`command ${n}`, n * 2.5, n * 2.5 + 2.4, n % 41, 1 + (n % 13) / 2)) }), profile: profile() }),
     huge: (_, query) => ({ job: hugeJob(), profile: query === undefined ? null : hugeProfile(query) }),
+    // A service that knows no `points` sends everything.
+    everything: (_, query) => {
+      const all = profile({ seconds: 30_000 * 15, shift: 1 });
+      return { job: job("everything", { finished_at_ms: all.to_ms, sections: [] }, all), profile: query === undefined ? null : all };
+    },
     "o'neill": () => ({ job: job("o'neill"), profile: profile() }),
     4242: () => ({ job: job("4242"), profile: profile() }),
     gap: () => ({ job: job("gap", { verdict: "partial", coverage: 0.89, gaps: gapped.gaps, co_tenants: [{ source: "gitlab", job_id: "4243", overlap_seconds: 210.4 }, { source: "git/hub", job_id: "a b?", overlap_seconds: 12 }] }, gapped), profile: gapped }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { axisTop, buildFrame, gaugeAt, peak, rateAt, refine, sparse } from "../src/frame";
 import { readProfile } from "../src/parse";
-import { lonely, steps, widthless } from "../src/paths";
+import { lonely, Pen, steps, widthless } from "../src/paths";
 
 const profile = (over: Record<string, unknown> = {}) =>
   readProfile({
@@ -140,5 +140,31 @@ describe("rows that the service left out", () => {
     expect(refined.metrics.get("memory_used_bytes")).toEqual([1, null, null, null, 2, 3, 4]);
     expect(sparse(buildFrame(refined, [], 15_000), { from: 0, to: 60_000 })).toBe(false);
     expect(refine(thin, readProfile(null))).toBe(thin);
+  });
+});
+
+describe("a pen draws at most four points into a column of pixels, and every extreme", () => {
+  const run = (points: readonly [number, number][]) => {
+    const drawn: [number, number][] = [];
+    const pen = new Pen(100, { moveTo: (x, y) => drawn.push([x, y]), lineTo: (x, y) => drawn.push([x, y]) }, { moveTo: () => undefined, lineTo: () => undefined });
+    points.forEach(([x, y], index) => (index === 0 ? pen.start(x, y) : pen.line(x, y)));
+    pen.close();
+    return drawn;
+  };
+  test("few points are drawn as they are", () => {
+    const points: [number, number][] = [[0, 5], [10, 7], [20, 2]];
+    expect(run(points)).toEqual(points);
+  });
+  test("a step's edge keeps both its ends", () => expect(run([[0, 5], [10, 5], [10, 9], [20, 9]])).toEqual([[0, 5], [10, 5], [10, 5], [10, 9], [10, 9], [20, 9]]));
+  test("a line leaves a column where its last point was", () => expect(run([[0, 0], [10, 5], [10, 9], [10, 5], [20, 5]]).slice(-2)).toEqual([[10, 5], [20, 5]]));
+  test("30,000 points on 100 pixels: every column's extremes are there", () => {
+    const points = Array.from({ length: 30_000 }, (_, n): [number, number] => [n / 300, Math.sin(n) * 10 + (n === 12_345 ? -90 : 0)]);
+    const drawn = run(points);
+    expect(drawn.length).toBeLessThanOrEqual(101 * 4);
+    expect(Math.min(...drawn.map(([, y]) => y))).toBe(Math.min(...points.map(([, y]) => y)));
+    for (const column of [0, 1, 50, 99]) {
+      const of = (all: readonly [number, number][]) => all.filter(([x]) => Math.round(x) === column).map(([, y]) => y);
+      expect([Math.min(...of(drawn)), Math.max(...of(drawn))]).toEqual([Math.min(...of(points)), Math.max(...of(points))]);
+    }
   });
 });
