@@ -65,7 +65,10 @@ export function chartChecks(server) {
       truth(/Most memory: retry \(2\), 7\.61 GiB\. Most CPU time: cargo_build, 19 min 40 s \(68\s% of all\)\. Longest: cargo_build, 5 min 20 s\./.test(facts), facts);
       equal(await page.locator(".lane").count(), 11, "lanes");
       equal(await page.locator("table.sections tbody tr").count(), 11, "section rows");
-      truth((await page.textContent("table.summary")).includes("CPU used"), "summary");
+      const summary = await page.locator("table.summary tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.textContent).join("|")));
+      truth(summary.includes("CPU used|2.31 cores|2.12 cores|3.98 cores|4 cores|1,734 s"), summary.join("\n"));
+      truth(summary.includes("Network received|6.7 MiB/s|–|61 MiB/s|68 MiB/s|4.9 GiB (4.8 GiB to 5 GiB)"), "bounds of a total");
+      truth(summary.includes("Disk read|5.6 MiB/s|–|13 MiB/s|14 MiB/s|4.1 GiB"), "bounds that read the same");
       equal(await page.getAttribute("a.out", "href"), "https://ci.example.org/acme/checkout/-/jobs/4242", "link to the log");
       equal(same(await shown(page), "range"), "+00:00 to +12:30", "range");
     }],

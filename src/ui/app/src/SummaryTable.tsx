@@ -25,7 +25,8 @@ function cells(row: SummaryRow, summary: Summary): string[] {
   const format = formatter(row.unit);
   const formatTotal = formatter(row.totalUnit);
   const between = (from: Stats | undefined, show: typeof format): string =>
-    from !== undefined && from.low !== null && from.high !== null && from.low !== from.high
+    // Bounds that read the same say nothing.
+    from !== undefined && from.low !== null && from.high !== null && show(from.low) !== show(from.high)
       ? `${show(from.low)} to ${show(from.high)}` : DASH;
   const total = sum?.total ?? null;
   const range = between(sum, formatTotal);

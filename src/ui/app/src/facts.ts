@@ -163,7 +163,7 @@ function runner(job: Job, frame: Frame | null, window: Range): Answer | null {
 
   const waits = WAITS.flatMap(([what, metric]) => {
     const ratio = job.summary.get(metric)?.mean ?? null;
-    return ratio === null ? [] : [`for ${what} ${share(ratio)}`];
+    return ratio === null || ratio < 0.0005 ? [] : [`for ${what} ${share(ratio)}`];
   });
   if (waits.length > 0) answer.sentences.push([text(`Something waited ${waits.join(", ")} of the time.`)]);
   return answer;

@@ -54,7 +54,7 @@ describe("the sentences", () => {
     expect(say({ sections: [sections[0], { name: "tiny", ...at(1, 2), summary: used(2, 0.1) }] })).toContain("Most CPU time: script, 1 min 38 s.");
   });
   test("say what was waited for", () =>
-    expect(say({ summary: { ...raw.summary, cpu_used_cores: { mean: 1.9, p50: 2, max: 3.94 }, pressure_cpu_ratio: { mean: 0.31 }, cpu_throttled_ratio: { mean: 0.05 } } })).toContain(
+    expect(say({ summary: { ...raw.summary, cpu_used_cores: { mean: 1.9, p50: 2, max: 3.94 }, pressure_cpu_ratio: { mean: 0.31 }, pressure_memory_ratio: { mean: 0 }, cpu_throttled_ratio: { mean: 0.05 } } })).toContain(
       "CPU used: 3.94 at most, 2 or less for half of the time. Something waited for CPU 31\u00a0%, for its CPU quota 5\u00a0% of the time."));
   test("say what was not measured", () => {
     const said = say({ summary: { cpu_used_cores: { mean: 1 } }, machine: null }, { ...samples, metrics: {} });
