@@ -44,6 +44,7 @@ const REASONS: Readonly<Record<string, readonly [string, string]>> = {
   upstream_unreachable: ["Prometheus cannot be reached", "Check that the region's Prometheus is up and its address right."],
   upstream_refused: ["Prometheus refuses to answer", "Check the token and headers of the region's registration."],
   upstream_invalid: ["Prometheus' answer cannot be used", "Check that the region's address is a metrics server, not a proxy's page."],
+  archiver_failed: ["Archiving the job failed", "Look at the log of this service: it names the failure. The job is not lost."],
   never_ran: ["The job never ran", "Nothing: a job that never ran used no machine."],
   unknown_machine: ["Prometheus does not know the machine", `Compare its name in Prometheus with \`machine_label\` and \`machine_value\` of \`${PUT_RUNNER}\`.`],
   past_retention: ["Prometheus had already forgotten the job", `${LOST}For later jobs, keep this service running and Prometheus' retention above an hour.`],
