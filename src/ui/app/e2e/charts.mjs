@@ -1,6 +1,7 @@
 // Checks of the graphs: drawing, zoom, address, sections, crosshair, keyboard, table, downloads.
 import { canvases, ready } from "./browser.mjs";
 import { equal, truth } from "./check.mjs";
+import { HUGE } from "./data.mjs";
 
 const JOB = "/jobs/gitlab/4242";
 const START = Date.UTC(2026, 10, 23, 17, 42, 10);
@@ -29,13 +30,13 @@ function same(values, what) {
 }
 
 /** Pixels of the first line's colour in one column of a chart's canvas. */
-function inkAt(page, chart, ms) {
-  return page.evaluate(([id, at, start]) => {
+function inkAt(page, chart, ms, span = 750_000) {
+  return page.evaluate(([id, at, start, span]) => {
     const over = document.querySelector(`#chart-${id} .u-over`).getBoundingClientRect();
     const canvas = document.querySelector(`#chart-${id} canvas`);
     const box = canvas.getBoundingClientRect();
     const scale = canvas.width / box.width;
-    const x = Math.round((over.left - box.left + (over.width * (at - start)) / 750_000) * scale);
+    const x = Math.round((over.left - box.left + (over.width * (at - start)) / span) * scale);
     const top = Math.round((over.top - box.top) * scale);
     const { data } = canvas.getContext("2d").getImageData(x, top, 1, Math.round(over.height * scale));
     const probe = document.createElement("canvas").getContext("2d");
@@ -47,7 +48,7 @@ function inkAt(page, chart, ms) {
       if ([0, 1, 2].every((channel) => Math.abs(data[at4 + channel] - line[channel]) < 12)) ink += 1;
     }
     return ink;
-  }, [chart, ms, START]);
+  }, [chart, ms, START, span]);
 }
 
 export function chartChecks(server) {
@@ -59,10 +60,15 @@ export function chartChecks(server) {
       for (const one of drawn) truth(one.inked > 2000 && one.colours > 10, `a blank canvas: ${JSON.stringify(one)}`);
       const facts = await page.textContent("#facts");
       truth(/Memory peaked at 7\.\d+ GiB of 8 GiB \(9\d\s%\) at \+\d\d:\d\d, during step_script\./.test(facts), facts);
-      truth(facts.includes("CPU used 2.31 of 4 cores on average") && facts.includes("2 out-of-memory kills"), facts);
+      truth(facts.includes("2.31 of 4 cores on average") && facts.includes("CPU used: 4 at most, 2.12 or less for half of the time."), facts);
+      truth(/2 out-of-memory kills.*Between \+10:34 and \+10:49, during retry \(2\)\./.test(facts), facts);
+      truth(/Most memory: retry \(2\), 7\.61 GiB\. Most CPU time: cargo_build, 19 min 40 s \(68\s% of all\)\. Longest: cargo_build, 5 min 20 s\./.test(facts), facts);
       equal(await page.locator(".lane").count(), 11, "lanes");
       equal(await page.locator("table.sections tbody tr").count(), 11, "section rows");
-      truth((await page.textContent("table.summary")).includes("CPU used"), "summary");
+      const summary = await page.locator("table.summary tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.textContent).join("|")));
+      truth(summary.includes("CPU used|2.31 cores|2.12 cores|3.98 cores|4 cores|1,734 s"), summary.join("\n"));
+      truth(summary.includes("Network received|6.7 MiB/s|–|61 MiB/s|68 MiB/s|4.9 GiB (4.8 GiB to 5 GiB)"), "bounds of a total");
+      truth(summary.includes("Disk read|5.6 MiB/s|–|13 MiB/s|14 MiB/s|4.1 GiB"), "bounds that read the same");
       equal(await page.getAttribute("a.out", "href"), "https://ci.example.org/acme/checkout/-/jobs/4242", "link to the log");
       equal(same(await shown(page), "range"), "+00:00 to +12:30", "range");
     }],
@@ -136,6 +142,10 @@ export function chartChecks(server) {
       await page.locator("table.sections button.link", { hasText: "retry (1)" }).click();
       await settle(page);
       equal(query(page).get("section"), "retry", "address");
+      await page.locator(".answers button", { hasText: "cargo_build" }).first().click();
+      await settle(page);
+      equal(query(page).get("section"), "cargo_build", "the answer leads to its section");
+      truth((await page.locator(".bench").boundingBox()).y < 100, "the graphs are in sight");
       await open(`${JOB}?section=doesnotexist`);
       equal(same(await shown(page), "unknown"), "+00:00 to +12:30", "an unknown section is ignored");
     }],
@@ -188,6 +198,12 @@ export function chartChecks(server) {
       truth((await page.$$eval(".legend .value", (all) => all.map((value) => value.textContent))).every((value) => value === "–"), "values in the gap");
       await page.keyboard.press("t");
       truth((await page.textContent(".sample-table .gap")).includes("no samples for 1 min 45 s"), "table");
+    }],
+    ["a hole of one metric is named and hides nothing of the others", async ({ page, open }) => {
+      await open("/jobs/gitlab/holed");
+      equal(await page.textContent("#holed"), "Single metrics lack samples: cpu_steal_seconds.", "notice");
+      truth(!(await page.getAttribute("#chart-cpu .plot", "aria-label")).includes("gap"), "no gap of the machine");
+      for (const chart of ["cpu", "memory"]) truth((await inkAt(page, chart, START + 200_000)) > 0, `${chart} is drawn`);
     }],
     ["the mouse zooms with buttons, switches lines, clock and scale", async ({ page, open }) => {
       await open(JOB);
@@ -290,10 +306,118 @@ export function chartChecks(server) {
       equal(await page.locator(".sample-table").count(), 0, "still off");
     }],
     ["downloads name the shown range and agree with the table", async ({ page, open }) => {
-      await open(`${JOB}?from=${START}&to=${START + 750_000}`);
+      await open(`${JOB}?from=${START}&to=${START + 749_000}`);
       const csv = await page.evaluate(async () => (await fetch(document.querySelector('a[href*="format=csv"]').href)).text());
       equal(csv.trim().split("\n").length - 1, 51, "rows of the CSV");
-      truth((await page.getAttribute('a[href*="format=json"]', "href")).startsWith("/api/v1/jobs/gitlab/4242/profile?from="), "JSON link");
+      equal(await page.getAttribute('a[href*="format=json"]', "href"), `/api/v1/jobs/gitlab/4242/profile?format=json&from=${START}&to=${START + 749_000}`, "JSON link");
+    }],
+    ["the download menu: every format, whole job, section or what is shown, under the server's names", async ({ page, open }) => {
+      const hrefs = () => page.$$eval("#downloads a", (all) => all.map((link) => link.getAttribute("href").replace("/api/v1/jobs/gitlab/4242/profile?", "")));
+      await open(JOB);
+      equal(await page.locator("#downloads input[type=radio]").count(), 0, "nothing to choose while all is shown");
+      equal(await hrefs(), ["parquet", "arrow", "csv", "json", "openmetrics"].map((format) => `format=${format}`), "whole job");
+      await page.locator("#download").click();
+      const menu = await page.locator("#downloads").boundingBox();
+      const button = await page.locator("#download").boundingBox();
+      truth(menu.y >= button.y + button.height && Math.abs(menu.x + menu.width - button.x - button.width) < 2, `menu at ${JSON.stringify(menu)}`);
+      for (const format of ["parquet", "csv"]) {
+        const [file] = await Promise.all([page.waitForEvent("download"), page.locator(`#downloads a[href*="format=${format}"]`).click()]);
+        equal(file.suggestedFilename(), `job-4242.${format}`, "file name");
+      }
+      await page.keyboard.press("Escape");
+      truth(!(await page.locator("#downloads").isVisible()), "Escape closes it");
+      await page.locator(".lane", { hasText: "retry (2)" }).click();
+      await settle(page);
+      await page.keyboard.press("d");
+      equal(await page.evaluate(() => document.activeElement.textContent), "Parquet", "the keyboard goes on in the menu");
+      truth((await hrefs()).every((href) => /^format=\w+&from=\d+&to=\d+$/.test(href)), "what is shown comes first");
+      await page.getByRole("radio", { name: "Section retry (2)" }).check();
+      equal((await hrefs())[0], "format=parquet&section=retry%232", "section");
+      await page.getByRole("radio", { name: "Whole job" }).check();
+      equal((await hrefs())[2], "format=csv", "whole job again");
+    }],
+    ["copy as curl: on the clipboard, or at least selected", async ({ page, open, context }) => {
+      await open(`/jobs/gitlab/${encodeURIComponent("o'neill")}`);
+      await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+      await page.keyboard.press("d");
+      await page.getByRole("button", { name: "Copy as curl: Arrow" }).click();
+      const expected = `curl -fOJ '${server.url}/api/v1/jobs/gitlab/o%27neill/profile?format=arrow'`;
+      await page.waitForFunction(() => document.querySelector("#downloads [role=status]")?.textContent === "Copied:");
+      equal(await page.evaluate(() => navigator.clipboard.readText()), expected, "clipboard");
+      await page.reload();
+      await ready(page);
+      await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+      await page.keyboard.press("d");
+      await page.getByRole("button", { name: "Copy as curl: Arrow" }).click();
+      equal(await page.textContent("#downloads [role=status]"), "Copy this:", "plain http");
+      await page.getByLabel("Command").focus();
+      equal(await page.evaluate(() => getSelection().toString()), expected, "selected");
+    }],
+    ["2.6 million rows: extremes first, all samples after zooming, spikes in both", async ({ page, open }) => {
+      const asked = () => server.state.requests.filter((url) => url.includes("/huge/profile")).map((url) => new URL(url, server.url).searchParams);
+      server.state.requests.length = 0;
+      await open("/jobs/gitlab/huge");
+      equal(asked().map((query) => [query.get("points"), query.get("from")]), [["2560", null]], "one request, two points per pixel");
+      const spike = HUGE.start + HUGE.spike * 1000;
+      truth((await page.textContent("#chart-memory .value")).includes("max 7.9 GiB"), "the spike in the legend");
+      truth((await inkAt(page, "memory", spike, HUGE.rows * 1000)) > 60, "the spike in the picture");
+      equal(await page.locator("#verdict").count(), 0, "rows left out are no gaps");
+      truth((await page.textContent("#range")).includes("smallest and largest values"), "it says so");
+      await open(`/jobs/gitlab/huge?from=${spike - 100_000}&to=${spike + 100_000}`);
+      await page.waitForFunction(() => !document.querySelector("#range").textContent.includes("smallest"));
+      const detail = asked().at(-1);
+      equal([detail.get("from"), detail.get("to"), detail.get("points")], [String(spike - 100_000), String(spike + 100_000), "2560"], "the detail's request");
+      await page.keyboard.press("t");
+      truth(/^20[012] samples in the shown range\./.test(await page.textContent(".sample-table caption")), await page.textContent(".sample-table caption"));
+      truth((await page.textContent(".sample-table")).includes("7.9 GiB"), "the spike in the table");
+      const before = asked().length;
+      await page.keyboard.press("+");
+      await page.waitForTimeout(500);
+      equal(asked().length, before, "nothing more is asked for when all is there");
+    }],
+    ["30,000 rows from a service that ignores points: drawn, and nothing is asked for again", async ({ page, open }) => {
+      await open("/jobs/gitlab/everything");
+      truth((await canvases(page)).every((one) => one.inked > 2000), "drawn");
+      truth(!(await page.textContent("#range")).includes("smallest"), "nothing was left out");
+      server.state.requests.length = 0;
+      const took = await page.evaluate(async () => {
+        const begun = performance.now();
+        document.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        return performance.now() - begun;
+      });
+      console.log(`      zoom, 30,000 points: ${Math.round(took)} ms`);
+      await page.waitForTimeout(400);
+      equal(server.state.requests.filter((url) => url.startsWith("/api/")), [], "requests");
+      truth(took < 2000, `${took} ms`);
+    }],
+    ["zooming on asks once and gives up what is not wanted any more; a failure leaves the picture", async ({ page, open }) => {
+      await open("/jobs/gitlab/huge");
+      const gone = [];
+      page.on("requestfailed", (request) => gone.push(request.url()));
+      server.state.requests.length = 0;
+      server.state.delay = 1500;
+      const asked = () => server.state.requests.filter((url) => url.includes("from=")).length;
+      for (let n = 0; n < 4; n += 1) await page.keyboard.press("+");
+      await page.waitForTimeout(300);
+      equal(asked(), 1, "four steps, one request");
+      for (let n = 0; n < 4; n += 1) await page.keyboard.press("+");
+      await page.waitForTimeout(300);
+      equal([asked(), gone.length], [2, 1], "the first one was given up");
+      await page.keyboard.press("0");
+      await page.waitForTimeout(300);
+      equal([asked(), gone.length], [2, 2], "and the second");
+      server.state.delay = 0;
+      server.state.failing = true;
+      try {
+        for (let n = 0; n < 5; n += 1) await page.keyboard.press("+");
+        await page.waitForTimeout(500);
+        equal(asked(), 3, "asked again");
+        truth((await page.textContent("#range")).includes("smallest and largest values"), "it goes on saying so");
+        truth((await canvases(page)).every((one) => one.inked > 800), "graphs stay");
+      } finally {
+        server.state.failing = false;
+      }
     }],
     ["sorting sections by memory finds the greedy one", async ({ page, open }) => {
       await open(JOB);

@@ -1,4 +1,6 @@
 // Made-up jobs for the browser tests and for looking at the page: every state and every kind of bad input.
+import { readFileSync } from "node:fs";
+
 const START = Date.UTC(2026, 10, 23, 17, 42, 10);
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
@@ -96,9 +98,9 @@ export function job(id, over = {}, data = profile()) {
       cpu_busiest_core_ratio: { mean: 0.71, p95: 1, max: 1 }, cpu_iowait_cores: { mean: 0.08, p95: 0.8, max: 0.92 }, cpu_steal_cores: { mean: 0.02, p95: 0.03, max: 0.03 },
       memory_used_bytes: { mean: 3.4 * GIB, p50: 3.1 * GIB, p95: 7.2 * GIB, max: peakOf(data), low: null, high: null },
       memory_cache_bytes: { mean: 2.3 * GIB, p95: 2.8 * GIB, max: 2.83 * GIB }, load1: { mean: 3.1, p95: 6.2, max: 6.9 },
-      network_receive_bytes: { total: 4.9 * GIB }, network_receive_bytes_per_second: { mean: 6.7 * MIB, p95: 61 * MIB, max: 68 * MIB },
+      network_receive_bytes: { total: 4.9 * GIB, low: 4.8 * GIB, high: 5 * GIB }, network_receive_bytes_per_second: { mean: 6.7 * MIB, p95: 61 * MIB, max: 68 * MIB },
       network_transmit_bytes: { total: 1.9 * GIB }, network_transmit_bytes_per_second: { mean: 2.5 * MIB, p95: 25 * MIB, max: 28 * MIB },
-      disk_read_bytes: { total: 4.1 * GIB }, disk_read_bytes_per_second: { mean: 5.6 * MIB, p95: 13 * MIB, max: 14 * MIB },
+      disk_read_bytes: { total: 4.1 * GIB, low: 4.1001 * GIB, high: 4.1002 * GIB }, disk_read_bytes_per_second: { mean: 5.6 * MIB, p95: 13 * MIB, max: 14 * MIB },
       disk_written_bytes: { total: 12.5 * GIB }, disk_written_bytes_per_second: { mean: 17 * MIB, p95: 88 * MIB, max: 104 * MIB },
       disk_io_ratio: { mean: 0.12, p95: 0.61, max: 0.83 }, oom_kills: { total: 2 }, pressure_memory_ratio: { mean: 0.03, p95: 0.2, max: 0.41 },
     },
@@ -111,6 +113,56 @@ export const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hack
 const RTL = "\u202Etxt.exe\u202C";
 const LONG = "averylongnamewithoutanyspace".repeat(30);
 
+/** Every word of the API's closed lists, as the service defines them. */
+export function closedList(name) {
+  const text = readFileSync(new URL("../../../model/state.rs", import.meta.url), "utf8");
+  const block = new RegExp(`^ {4}${name} \\{\\n([^}]|\\{[a-z_]+\\})*?^ {4}\\}`, "m").exec(text)?.[0] ?? "";
+  return [...block.matchAll(/^ {8}\w+ = "(\w+)": "(.*)",$/gm)].map((match) => ({ word: match[1], text: match[2] }));
+}
+
+const OVER = ["never_ran", "unknown_machine", "past_retention", "prometheus_gap", "never_registered", "upstream_failed"];
+const UNMEASURED = { verdict: null, coverage: null, sample_count: 0, summary: {}, sections: [] };
+
+/** A job of 30 days, sampled each second: 2.6 M rows, with one sample of 7.9 GiB. Rows are computed when asked for. */
+export const HUGE = { rows: 2_592_000, spike: 1_700_001, start: START };
+const hugeMemory = (row) => (row === HUGE.spike ? 7.9 : 2 + Math.sin(row / 60_000)) * GIB;
+const hugeCpu = (row) => 1.5 + Math.sin(row / 9_000) + (row % 7) / 20;
+
+/** What the service does: whole rows, those with the smallest or largest value of each of points / 2 slices of time. */
+export function hugeProfile(query) {
+  const first = Math.max(1, Math.floor((Number(query.get("from") ?? START) - START) / 1000));
+  const last = Math.min(HUGE.rows, Math.ceil((Number(query.get("to") ?? START + HUGE.rows * 1000) - START) / 1000));
+  const points = query.get("points") === null ? Infinity : Number(query.get("points"));
+  const keep = new Set([first, last]);
+  const slices = Math.floor(points / 2);
+  for (let slice = 0; last - first >= points && slice < slices; slice += 1) {
+    const from = first + Math.ceil((slice * (last - first + 1)) / slices);
+    const to = first + Math.ceil(((slice + 1) * (last - first + 1)) / slices);
+    for (const value of [hugeMemory, hugeCpu]) {
+      let [low, high] = [from, from];
+      for (let row = from; row < to; row += 1) {
+        if (value(row) < value(low)) low = row;
+        if (value(row) > value(high)) high = row;
+      }
+      keep.add(low).add(high);
+    }
+  }
+  const rows = last - first < points ? Array.from({ length: last - first + 1 }, (_, n) => first + n) : [...keep].sort((a, b) => a - b);
+  return {
+    state: "archived", reason: null, from_ms: START, to_ms: START + HUGE.rows * 1000, gaps: [],
+    ts_ms: rows.map((row) => START + row * 1000), interval_ms: rows.map(() => 1000),
+    metrics: { cpu_used_cores: { unit: "cores", values: rows.map(hugeCpu) }, memory_used_bytes: { unit: "bytes", values: rows.map((row) => Math.round(hugeMemory(row))) } },
+  };
+}
+
+function hugeJob() {
+  const finished = START + HUGE.rows * 1000;
+  return job("huge", {
+    status: "success", failure_reason: null, scrape_interval_seconds: 1, sample_count: HUGE.rows, finished_at: new Date(finished).toISOString(), finished_at_ms: finished, gaps: [],
+    sections: [section("soak", 10, HUGE.rows - 10, 4_000_000, 7.9)], summary: { memory_used_bytes: { max: Math.round(7.9 * GIB) }, cpu_used_cores: { mean: 1.6, p50: 1.6, max: 2.8 }, oom_kills: { total: 0 } },
+  });
+}
+
 const empty = { ts_ms: [], interval_ms: [], metrics: {}, gaps: [], from_ms: null, to_ms: null, state: "unavailable" };
 
 /** id -> (number of the request, from 0) -> {job, profile} */
@@ -120,11 +172,34 @@ export function scenarios() {
   const one = { ...profile({ seconds: 20, step: 15, shift: 10 }) };
   for (const key of ["ts_ms", "interval_ms"]) one[key] = one[key].slice(0, 1);
   for (const metric of Object.values(one.metrics)) metric.values = metric.values.slice(0, 1);
+  const cut = profile({ gap: [0.8, 2], kills: false });
+  cut.gaps = [{ from_ms: cut.ts_ms.at(-1), to_ms: START + 750_000 }];
+  const endless = `<b>"'&</b>${"x".repeat(10_000)}`;
+  const waiting = Object.fromEntries(closedList("Reason").map(({ word, text }) => [`why-${word}`, () => ({
+    job: job(`why-${word}`, { ...UNMEASURED, state: OVER.includes(word) ? "unavailable" : "pending", reason: word, reason_text: text, ...(word === "not_started" ? { status: "pending", failure_reason: null, started_at: null, started_at_ms: null, finished_at: null, finished_at_ms: null } : {}) }),
+    profile: { ...empty, state: "pending" },
+  })]));
+  const graded = Object.fromEntries(closedList("Verdict").map(({ word }) => [`verdict-${word}`, () => ({ job: job(`verdict-${word}`, { verdict: word }), profile: profile() })]));
   const liveStart = Date.now() - 300_000;
   const live = profile({ start: liveStart, seconds: 295, kills: false });
   const nulls = { source: null, job_id: null, state: "archived" };
   for (const key of Object.keys(job("x"))) nulls[key] ??= null;
   return {
+    ...waiting,
+    ...graded,
+    hostgone: () => ({ job: job("hostgone", { verdict: "host_gone", coverage: 0.8, gaps: cut.gaps, failure_reason: "runner_system_failure" }, cut), profile: cut }),
+    endless: () => ({ job: job("endless", { name: endless, sections: [section(endless, 10, 300), section(endless, 300, 600)] }), profile: profile() }),
+    holed: () => ({ job: job("holed", { verdict: "partial", coverage: 1, gaps: [{ from_ms: START + 100_000, to_ms: START + 300_000, metric: "cpu_steal_seconds" }, { from_ms: START + 400_000, to_ms: START + 500_000, metric: "cpu_steal_seconds" }] }), profile: profile() }),
+    nosections: () => ({ job: job("nosections", { sections: [] }), profile: profile() }),
+    success: () => ({ job: job("success", { status: "success", failure_reason: null, summary: { ...job("x").summary, oom_kills: { total: 0 }, pressure_cpu_ratio: { mean: 0.31 }, pressure_io_ratio: { mean: 0.004 } } }, profile({ kills: false })), profile: profile({ kills: false }) }),
+    sections300: () => ({ job: job("sections300", { sections: Array.from({ length: 300 }, (_, n) => section(`command ${n}`, n * 2.5, n * 2.5 + 2.4, n % 41, 1 + (n % 13) / 2)) }), profile: profile() }),
+    huge: (_, query) => ({ job: hugeJob(), profile: query === undefined ? null : hugeProfile(query) }),
+    // A service that knows no `points` sends everything.
+    everything: (_, query) => {
+      const all = profile({ seconds: 30_000 * 15, shift: 1 });
+      return { job: job("everything", { finished_at_ms: all.to_ms, sections: [] }, all), profile: query === undefined ? null : all };
+    },
+    "o'neill": () => ({ job: job("o'neill"), profile: profile() }),
     4242: () => ({ job: job("4242"), profile: profile() }),
     gap: () => ({ job: job("gap", { verdict: "partial", coverage: 0.89, gaps: gapped.gaps, co_tenants: [{ source: "gitlab", job_id: "4243", overlap_seconds: 210.4 }, { source: "git/hub", job_id: "a b?", overlap_seconds: 12 }] }, gapped), profile: gapped }),
     settling: (round) => round < 1

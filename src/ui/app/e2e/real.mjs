@@ -26,7 +26,7 @@ const failed = await suite(base.replace(/\/$/, ""), [
     await open(path);
     await page.keyboard.press("+");
     truth(new URL(page.url()).searchParams.has("from"), "range in the address");
-    for (const format of ["csv", "json"]) {
+    for (const format of ["parquet", "arrow", "csv", "json", "openmetrics"]) {
       const status = await page.evaluate((kind) => fetch(document.querySelector(`a[href*="format=${kind}"]`).href).then((answer) => answer.status), format);
       equal(status, 200, format);
     }

@@ -9,8 +9,8 @@ import { scenarios } from "./data.mjs";
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
-function send(response, status, body, type) {
-  response.writeHead(status, { "content-type": type, "content-security-policy": "default-src 'self'", "x-content-type-options": "nosniff", "cache-control": "no-store" });
+function send(response, status, body, type, more = {}) {
+  response.writeHead(status, { "content-type": type, "content-security-policy": "default-src 'self'", "x-content-type-options": "nosniff", "cache-control": "no-store", ...more });
   response.end(body);
 }
 
@@ -34,7 +34,7 @@ export async function serve(port = 0) {
     const match = /^\/api\/v1\/jobs\/([^/]+)\/([^/]+)(\/profile)?$/.exec(url.pathname);
     if (url.pathname === "/api/v1/jobs") {
       if (state.failing) return problem(response, 503, "unavailable", "The archive is starting", "The index is being opened. Try again in a moment.");
-      const jobs = Object.entries(known).filter(([id]) => !["nulls", "garbage"].includes(id)).map(([, make]) => make(9).job);
+      const jobs = Object.entries(known).filter(([id]) => !/^(nulls|garbage|why-|verdict-)/.test(id)).map(([, make]) => make(9).job);
       const second = url.searchParams.get("cursor") === "second";
       return send(response, 200, JSON.stringify({ jobs: second ? jobs.slice(0, 2).map((job) => ({ ...job, job_id: `${job.job_id}-older` })) : jobs, next_cursor: second ? null : "second" }), "application/json");
     }
@@ -45,9 +45,11 @@ export async function serve(port = 0) {
       if (make === null) return problem(response, 404, "not_found", "Not found", null);
       const round = rounds.get(id) ?? 0;
       if (match[3] === undefined) rounds.set(id, round + 1);
-      const answer = make(match[3] === undefined ? round : Math.max(0, (rounds.get(id) ?? 1) - 1));
+      const answer = match[3] === undefined ? make(round) : make(Math.max(0, (rounds.get(id) ?? 1) - 1), url.searchParams);
       if (match[3] === undefined) return send(response, 200, JSON.stringify(answer.job), "application/json");
-      if (url.searchParams.get("format") === "csv") return send(response, 200, csv(answer.profile), "text/csv");
+      const format = url.searchParams.get("format");
+      if (format === "csv") return send(response, 200, csv(answer.profile), "text/csv", { "content-disposition": `attachment; filename="job-${id}.csv"` });
+      if (format !== null && format !== "json") return send(response, 200, `${format} of ${url.search}`, "application/octet-stream", { "content-disposition": `attachment; filename="job-${id}.${format}"` });
       return send(response, 200, JSON.stringify(answer.profile), "application/json");
     }
     const path = normalize(url.pathname);

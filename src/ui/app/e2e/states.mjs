@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { canvases, ready } from "./browser.mjs";
 import { shown } from "./charts.mjs";
 import { equal, truth } from "./check.mjs";
-import { HOSTILE } from "./data.mjs";
+import { closedList, HOSTILE } from "./data.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -29,7 +29,9 @@ async function noSideways(page, what) {
 const PAGES = [
   ["/", null], ["/jobs/gitlab/4242", null], ["/jobs/gitlab/4242?section=unit_tests", null], ["/jobs/gitlab/gap", (page) => page.locator("summary").first().click()],
   ["/jobs/gitlab/4242", (page) => page.keyboard.press("t")], ["/jobs/gitlab/4242", (page) => page.keyboard.press("?")],
-  ["/jobs/gitlab/nomachine", null], ["/jobs/gitlab/expired", null], ["/jobs/gitlab/nowhere", null], ["/jobs/gitlab/broken", null], ["/jobs/gitlab/hostile", null], ["/jobs/gitlab/overlap", null],
+  ["/jobs/gitlab/nomachine", null], ["/jobs/gitlab/expired", null], ["/jobs/gitlab/nowhere", null], ["/jobs/gitlab/broken", null], ["/jobs/gitlab/zero", null], ["/jobs/gitlab/hostgone", null], ["/jobs/gitlab/live", null],
+  ["/jobs/gitlab/why-waiting_for_runner", null], ["/jobs/gitlab/sections300", null], ["/jobs/gitlab/endless", null],
+  ["/jobs/gitlab/4242?section=unit_tests", async (page) => { await page.keyboard.press("d"); await page.getByRole("button", { name: "Copy as curl: CSV" }).click(); }], ["/jobs/gitlab/hostile", null], ["/jobs/gitlab/overlap", null],
 ];
 
 export function stateChecks(server) {
@@ -48,7 +50,8 @@ export function stateChecks(server) {
     }],
     ["a running job grows without flicker", async ({ page, open }) => {
       await open("/jobs/gitlab/live");
-      truth((await page.textContent(".title")).includes("live view"), "badge");
+      truth((await page.textContent(".title")).includes("● live"), "badge");
+      truth(/No kill counted.*of 4 cores in the last sample/.test(await page.textContent("#facts")), await page.textContent("#facts"));
       await page.evaluate(() => { document.querySelector("#chart-cpu canvas").dataset.mine = "1"; });
       const before = (await shown(page))[0];
       const rows = server.state.requests.length;
@@ -70,8 +73,35 @@ export function stateChecks(server) {
     ["unavailable says why and what to do", async ({ page, open }) => {
       await open("/jobs/gitlab/nomachine");
       const text = await panel(page);
-      truth(text.includes("Runner 42 of gitlab is not registered") && text.includes("What to do: Compare the machine") && text.includes("unknown_machine"), text);
-      equal(await page.locator("canvas, .tiles").count(), 0, "no empty graph");
+      truth(text.includes("Runner 42 of gitlab is not registered") && text.includes("Prometheus does not know the machine") && text.includes("What to do: Compare its name") && text.includes("unknown_machine"), text);
+      equal(await page.locator("canvas, .answers").count(), 0, "no empty graph");
+    }],
+    ["every reason has a title, the service's sentence and what to do; every verdict a sentence", async ({ page, open }) => {
+      const seen = new Set();
+      for (const { word, text } of closedList("Reason")) {
+        await open(`/jobs/gitlab/why-${word}`);
+        const said = await panel(page);
+        const title = await page.textContent(".state h2");
+        truth(!seen.has(title), `${word}: "${title}" is another reason's title`);
+        seen.add(title);
+        truth(said.includes(text.replaceAll("`", "")) && said.includes("What to do: ") && said.includes(`Code ${word}`), `${word}: ${said}`);
+        equal(await page.locator("canvas, .answers").count(), 0, "no empty graph");
+      }
+      for (const { word } of closedList("Verdict")) {
+        await open(`/jobs/gitlab/verdict-${word}`);
+        equal(await page.locator("#verdict").count(), word === "complete" ? 0 : 1, word);
+        truth(!/data: \w*_/.test(await page.textContent(".title")), await page.textContent(".title"));
+      }
+      truth(seen.size >= 18, `${seen.size} reasons`);
+    }],
+    ["a machine that disappeared comes before the numbers, and so do neighbours", async ({ page, open }) => {
+      await open("/jobs/gitlab/hostgone");
+      truth((await page.textContent("#verdict")).startsWith("The machine disappeared before the job ended"), await page.textContent("#verdict"));
+      truth(await page.evaluate(() => document.querySelector("#verdict").compareDocumentPosition(document.querySelector("#facts")) === Node.DOCUMENT_POSITION_FOLLOWING), "order");
+      await open("/jobs/gitlab/gap");
+      await page.locator("#neighbours summary").click();
+      truth((await page.textContent("#neighbours")).includes("not this job's alone. 2 other jobs"), await page.textContent("#neighbours"));
+      equal(await page.locator("#neighbours a").nth(1).getAttribute("href"), "/jobs/git%2Fhub/a%20b%3F", "link to a neighbour");
     }],
     ["expired keeps the summary", async ({ page, open }) => {
       await open("/jobs/gitlab/expired");
@@ -121,6 +151,21 @@ export function stateChecks(server) {
       equal(await page.evaluate(() => window.hacked), undefined, "script ran later");
       await noSideways(page, "the hostile page");
     }],
+    ["names of 10,000 characters: shortened where they are read, whole where they are used", async ({ page, open }) => {
+      await open("/jobs/gitlab/endless");
+      truth((await page.textContent("main")).length < 10_000, "shown text");
+      await noSideways(page, "the page with endless names");
+      truth((await page.locator(".answers").boundingBox()).height < 300, "the answers keep their size");
+      await page.locator(".lane").nth(1).click();
+      const name = new URL(page.url()).searchParams.get("section");
+      equal([name.length, name.slice(-3)], [10_012, "x#2"], "the address has all of it");
+      await page.keyboard.press("d");
+      await page.getByRole("radio", { name: "Section" }).check();
+      const href = await page.getAttribute('#downloads a[href*="format=csv"]', "href");
+      equal(new URL(href, server.url).searchParams.get("section"), name, "the download too");
+      await noSideways(page, "the open menu");
+      equal(await page.locator("main b > b, #downloads b").count(), 0, "elements from text");
+    }],
     ["nulls and garbage everywhere", async ({ page, open }) => {
       await open("/jobs/gitlab/nulls");
       truth((await panel(page)).includes("No samples"), await panel(page));
@@ -130,8 +175,10 @@ export function stateChecks(server) {
     ["no sample: bounds, never a graph of 0", async ({ page, open }) => {
       await open("/jobs/gitlab/zero");
       truth((await page.textContent("#facts")).includes("Memory used was between 410 MiB and 1.1 GiB of 8 GiB."), await page.textContent("#facts"));
-      truth((await panel(page)).includes("No samples"), await panel(page));
-      truth((await page.textContent(".tiles")).includes("1.5 s to 9 s"), await page.textContent(".tiles"));
+      truth((await panel(page)).includes("ended between two samples") && (await panel(page)).includes("the numbers are bounds"), await panel(page));
+      equal(await page.locator("#verdict").count(), 0, "said once");
+      truth((await page.textContent("#facts")).includes("0.25 to 1.5 of 4 cores on average"), await page.textContent("#facts"));
+      truth((await page.textContent("table.summary")).includes("1.5 s to 9 s"), await page.textContent("table.summary"));
     }],
     ["one sample is drawn", async ({ page, open }) => {
       await open("/jobs/gitlab/one");
@@ -178,6 +225,12 @@ export function stateChecks(server) {
       equal(await back(), dark, "remembered");
       await open("/jobs/gitlab/4242?theme=light");
       equal(await back(), light, "the address wins");
+      await open("/jobs/gitlab/4242");
+      await page.getByRole("button", { name: "Light theme" }).click();
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.waitForTimeout(100);
+      equal(await back(), dark, "who switches back to the system's theme follows the system again");
+      await page.emulateMedia({ colorScheme: "light" });
       await page.evaluate(() => localStorage.clear());
       await page.emulateMedia({ colorScheme: "dark" });
       await open("/jobs/gitlab/4242");
@@ -219,7 +272,11 @@ export function stateChecks(server) {
       equal(await page.evaluate(() => document.documentElement.dataset.theme), "light", "printing");
       await page.evaluate(() => dispatchEvent(new Event("afterprint")));
       equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark", "after");
+      await page.emulateMedia({ media: "print" });
+      equal(await page.locator(".toolbar, .top").evaluateAll((all) => all.map((one) => getComputedStyle(one).display)), ["none", "none"], "nothing to press on paper");
       truth((await page.pdf()).length > 20_000, "pdf");
+      await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+      truth((await canvases(page)).every((one) => one.width <= 700), "graphs fit on the paper");
     }],
   ];
 }

@@ -32,8 +32,7 @@ function TopBar() {
         <a href="/" onClick={follow}>Jobs</a>
       </nav>
       <button type="button" class="quiet" id="theme" onClick={() => setTheme(other)}>
-        {other === "dark" ? "Dark" : "Light"}
-        <span class="unseen"> theme</span>
+        {other === "dark" ? "Dark" : "Light"} theme
       </button>
     </header>
   );

@@ -1,5 +1,5 @@
 // One chart with its title, its legend (each entry switches its line) and the readout at the crosshair.
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ChartView, type ChartEvents, type ChartState } from "./chart";
 import { readout, type Cursor } from "./cursor";
 import { formatter, type ChartSpec, type SeriesSpec } from "./metrics";
@@ -74,7 +74,7 @@ export function ChartPanel({ spec, state, width, cursor, placed, toggle, events 
     for (const series of spec.series) {
       const place = values.current.get(series.metric);
       if (place === undefined) continue;
-      const top = highest(now.state, spec, series);
+      const top = inside ? null : highest(now.state, spec, series);
       place.textContent = inside ? readout(now.state.frame, spec, series, at) : top === null ? "" : `max ${top}`;
     }
   };
@@ -99,7 +99,8 @@ export function ChartPanel({ spec, state, width, cursor, placed, toggle, events 
     };
   }, [spec, any]);
   useLayoutEffect(() => chart.current?.resize(width, height), [width, height]);
-  useEffect(() => {
+  // At once, not after the next frame: paper is printed before there is one.
+  useLayoutEffect(() => {
     chart.current?.update(state);
     chart.current?.point(cursor.at);
     read(cursor.at);

@@ -2,11 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { bytes, count, dateTime, duration, percent, seconds } from "./format";
 import type { Job, Range } from "./types";
-import { readable, statusTone, verdictTone, verdictWords, type Tone } from "./words";
+import { readable, stateWords, statusTone, verdictTone, verdictWords, type Tone } from "./words";
 
 const SIGNS: Readonly<Record<Tone, string>> = { good: "✓", bad: "✕", busy: "●", quiet: "–", warn: "!" };
 
-export function Badge({ tone, title, children }: { tone: Tone; title?: string; children: ComponentChildren }) {
+export function Badge({ tone, title, children }: { tone: Tone; title?: string | undefined; children: ComponentChildren }) {
   return (
     <span class={`badge ${tone}`} title={title}>
       <span aria-hidden="true">{SIGNS[tone]} </span>
@@ -55,16 +55,16 @@ export function JobHeader({ job, window }: { job: Job; window: Range }) {
             {job.failureReason !== null && ` (${readable(job.failureReason)})`}
           </Badge>
         )}
-        {(job.state === "live" || job.state === "pending") && <Badge tone="busy">{job.state === "live" ? "live view" : "not archived yet"}</Badge>}
+        {(job.state === "live" || job.state === "pending") && <Badge tone="busy">{stateWords(job.state)}</Badge>}
         {verdict !== null && job.verdict !== null && (
           <Badge tone={verdictTone(job.verdict)} title={verdict.long}>
             data: {verdict.short}
-            {job.coverage !== null && `, ${percent(job.coverage)} covered`}
+            {job.coverage !== null && job.coverage < 1 && `, ${percent(job.coverage)} covered`}
           </Badge>
         )}
         {job.webUrl !== null && (
           <a class="out" href={job.webUrl} rel="noopener noreferrer">
-            Log on {host(job.webUrl)} <span aria-hidden="true">↗</span>
+            Job log on {host(job.webUrl)} <span aria-hidden="true">↗</span>
           </a>
         )}
       </div>
@@ -76,7 +76,7 @@ export function JobHeader({ job, window }: { job: Job; window: Range }) {
         {job.start !== null && <Item label={job.end === null ? "Running for" : "Duration"}>{duration(window.to - window.from)}</Item>}
         {job.queuedSeconds !== null && <Item label="Queued">{seconds(job.queuedSeconds)}</Item>}
         {job.pipelineId !== null && <Item label="Pipeline"><span class="foreign">{job.pipelineId}</span></Item>}
-        {job.sampleCount !== null && (
+        {job.sampleCount !== null && job.sampleCount > 0 && (
           <Item label="Samples">
             {count(job.sampleCount)}
             {job.scrapeMs !== null && `, every ${duration(job.scrapeMs)}`}

@@ -1,16 +1,16 @@
 // The page of one job: who it was, what the numbers say, the graphs, the tables.
 import { useEffect, useMemo } from "preact/hooks";
-import { facts, type Sentence } from "./facts";
+import { Answers } from "./Answers";
+import { answers } from "./facts";
 import { buildFrame, measured, type Frame } from "./frame";
 import { JobHeader } from "./JobHeader";
 import { useJob, type Loaded } from "./load";
 import { Notices } from "./Notices";
 import { JobState, markReady, ProblemPanel, StatePanel } from "./StatePanel";
 import { useView } from "./router";
-import { placeSections } from "./sections";
+import { placeSections, sectionKey, sectionRange, type Placed } from "./sections";
 import { SectionTable } from "./SectionTable";
 import { SummaryTable } from "./SummaryTable";
-import { Tiles } from "./Tiles";
 import type { Job, Profile, Range } from "./types";
 import { Workbench } from "./Workbench";
 
@@ -23,21 +23,6 @@ export function jobWindow(job: Job, profile: Profile | null): Range {
   return { from, to: Math.max(to, from + 1000) };
 }
 
-function Facts({ sentences }: { sentences: readonly Sentence[] }) {
-  if (sentences.length === 0) return null;
-  return (
-    <p class="facts" id="facts">
-      {sentences.map((parts, index) => (
-        <span key={index}>
-          {parts.map((part, at) =>
-            part.kind === "value" ? <b key={at}>{part.text}</b> : part.kind === "name" ? <code key={at}>{part.text}</code> : part.text,
-          )}{" "}
-        </span>
-      ))}
-    </p>
-  );
-}
-
 function Ready({ loaded, retry }: { loaded: Loaded; retry: () => void }) {
   const { job, profile } = loaded;
   const [view, setView] = useView();
@@ -48,18 +33,24 @@ function Ready({ loaded, retry }: { loaded: Loaded; retry: () => void }) {
     [profile, job],
   );
   const drawable = frame !== null && [...frame.gauges.values()].some(measured);
+  const smallest = job.scrapeMs === null ? 1000 : 2 * job.scrapeMs;
+  const open = drawable
+    ? (section: Placed): void => {
+        setView({ section: sectionKey(section), range: sectionRange(section, window, smallest) });
+        document.querySelector(".bench")?.scrollIntoView({ block: "start" });
+      }
+    : null;
   return (
     <>
       <JobHeader job={job} window={window} />
-      <Facts sentences={facts(job, frame, placed, window)} />
-      <Tiles job={job} />
-      <Notices job={job} frame={frame} window={window} stale={loaded.stale} />
+      <Notices job={job} frame={frame} window={window} stale={loaded.stale} explained={!drawable} />
+      <Answers answers={answers(job, frame, placed, window)} open={open} />
       {drawable && frame !== null ? (
         <Workbench job={job} frame={frame} placed={placed} window={window} view={view} setView={setView} />
       ) : (
         <JobState job={job} problem={loaded.profileProblem} retry={retry} />
       )}
-      <SectionTable job={job} placed={placed} window={window} view={view} setView={setView} zoomable={drawable} />
+      <SectionTable job={job} placed={placed} window={window} view={view} open={open} />
       <SummaryTable job={job} />
     </>
   );

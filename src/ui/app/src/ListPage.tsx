@@ -7,7 +7,7 @@ import type { Problem } from "./parse";
 import { follow } from "./router";
 import { markReady, ProblemPanel, StatePanel } from "./StatePanel";
 import type { Job } from "./types";
-import { readable, statusTone, verdictTone, verdictWords } from "./words";
+import { readable, reasonWords, stateWords, statusTone, verdictTone, verdictWords } from "./words";
 
 function Row({ job }: { job: Job }) {
   const memory = job.summary.get("memory_used_bytes")?.max ?? null;
@@ -18,13 +18,13 @@ function Row({ job }: { job: Job }) {
         <a class="foreign" href={jobPage(job.source, job.jobId)} onClick={follow}>{job.name ?? `Job ${job.jobId}`}</a>
         <span class="small foreign"> {job.source} #{job.jobId}</span>
       </th>
-      <td class="left foreign">{job.project ?? DASH}{job.ref !== null && <span class="small"> {job.ref}</span>}</td>
-      <td class="left">{job.status === null ? DASH : <Badge tone={statusTone(job.status)}>{readable(job.status)}</Badge>}</td>
-      <td class="left">
+      <td class="left narrow">{job.status === null ? DASH : <Badge tone={statusTone(job.status)}>{readable(job.status)}</Badge>}</td>
+      <td class="left narrow">
         {job.state === "archived" && job.verdict !== null
           ? <Badge tone={verdictTone(job.verdict)} title={verdictWords(job.verdict).long}>{verdictWords(job.verdict).short}</Badge>
-          : readable(job.state)}
+          : <Badge tone={job.state === "live" || job.state === "pending" ? "busy" : "quiet"} title={reasonWords(job.reason)?.[0]}>{stateWords(job.state)}</Badge>}
       </td>
+      <td class="left foreign">{job.project ?? DASH}{job.ref !== null && <span class="small"> {job.ref}</span>}</td>
       <td>{dateTime(job.start, false)}</td>
       <td>{job.start === null || job.end === null ? DASH : duration(job.end - job.start)}</td>
       <td>{memory === null ? DASH : bytes(memory)}{memory !== null && job.machine.memoryTotal !== null && <span class="small"> of {bytes(job.machine.memoryTotal)}</span>}</td>
@@ -72,7 +72,7 @@ export function ListPage() {
             <thead>
               <tr>
                 <th scope="col">Job</th>
-                {["Project", "Status", "Data"].map((label) => <th key={label} scope="col" class="left">{label}</th>)}
+                {["Status", "Data", "Project"].map((label) => <th key={label} scope="col" class="left">{label}</th>)}
                 {["Started", "Duration", "Peak memory", "Mean cores"].map((label) => <th key={label} scope="col">{label}</th>)}
               </tr>
             </thead>

@@ -1,7 +1,7 @@
 // What the reader must know before believing the graphs: missing data, shared machine, a page that could not refresh.
 import { jobPage } from "./api";
 import { gapWords } from "./facts";
-import { duration, offset } from "./format";
+import { count, duration, offset } from "./format";
 import type { Frame } from "./frame";
 import type { Problem } from "./parse";
 import { follow } from "./router";
@@ -39,10 +39,18 @@ function CoTenants({ job }: { job: Job }) {
   );
 }
 
-export function Notices({ job, frame, window, stale }: { job: Job; frame: Frame | null; window: Range; stale: Problem | null }) {
+interface Props {
+  job: Job;
+  frame: Frame | null;
+  window: Range;
+  stale: Problem | null;
+  /** A panel in place of the graphs says why there are none. */
+  explained: boolean;
+}
+
+export function Notices({ job, frame, window, stale, explained }: Props) {
   const gaps = frame?.gaps ?? job.gaps;
-  const verdict = job.verdict === null || job.verdict === "complete" ? null : verdictWords(job.verdict);
-  const explained = job.state !== "unavailable" && verdict !== null && verdict.long !== "";
+  const verdict = explained || job.verdict === null || job.verdict === "complete" ? "" : verdictWords(job.verdict).long;
   return (
     <div class="notices">
       {stale !== null && (
@@ -50,9 +58,9 @@ export function Notices({ job, frame, window, stale }: { job: Job; frame: Frame 
           The page could not refresh: {stale.title ?? `HTTP ${stale.status}`}. It shows what it had before and keeps trying.
         </p>
       )}
-      {(explained || gaps.length > 0) && (
+      {(verdict !== "" || gaps.length > 0) && (
         <div class="notice warn" id="verdict">
-          {explained && <span>{verdict.long} </span>}
+          {verdict !== "" && <span>{verdict} </span>}
           {gaps.length > 0 && (
             <details>
               <summary>{gapWords(gaps)}</summary>
@@ -61,10 +69,12 @@ export function Notices({ job, frame, window, stale }: { job: Job; frame: Frame 
           )}
         </div>
       )}
+      {job.holed.length > 0 && <p class="notice warn" id="holed">Single metrics lack samples: <span class="foreign">{job.holed.slice(0, SHOWN).join(", ")}</span>.</p>}
       {job.coTenants.length > 0 && (
-        <div class="notice">
+        <div class="notice warn" id="neighbours">
+          <span>This job shared its machine: all numbers are the machine's, not this job's alone. </span>
           <details>
-            <summary>Jobs on the same machine at the same time: {job.coTenants.length}</summary>
+            <summary>{job.coTenants.length === 1 ? "1 other job" : `${count(job.coTenants.length)} other jobs`}</summary>
             <CoTenants job={job} />
           </details>
         </div>

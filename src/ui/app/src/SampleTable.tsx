@@ -1,7 +1,7 @@
 // The table alternative to the graphs: every sample of the shown range, as the service gave it, holes included.
 import { useState } from "preact/hooks";
 import { DASH, duration } from "./format";
-import { lowerBound, measured, type Frame } from "./frame";
+import { lowerBound, measured, sparse, type Frame } from "./frame";
 import { axisFormatter, CHARTS, OOM, type Unit } from "./metrics";
 import { instantLabel, type Clock } from "./ticks";
 import type { Range } from "./types";
@@ -32,7 +32,7 @@ export function SampleTable({ frame, range, clock, start }: { frame: Frame; rang
     <div class="scroll sample-table" role="region" aria-label="Samples" tabIndex={0} data-own-keys>
       <table>
         <caption>
-          {end - first} samples in the shown range. A rate is the mean over the time its sample covers; {DASH} means not measured.
+          {end - first} samples in the shown range{sparse(frame, range) ? ", those with the smallest and largest values only: zoom in, or download, for all" : ""}. A rate is the mean over the time its sample covers; {DASH} means not measured.
         </caption>
         <thead>
           <tr>

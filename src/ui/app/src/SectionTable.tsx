@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { bytes, coreNumber, count, duration, offset, seconds } from "./format";
 import type { View } from "./route";
-import { findSection, sectionKey, sectionRange, type Placed } from "./sections";
+import { findSection, type Placed } from "./sections";
 import type { Cell, Job, Range } from "./types";
 
 const PAGE = 100;
@@ -13,14 +13,16 @@ interface Column {
   label: string;
   value: (section: Placed) => Cell;
   format: (value: Cell) => string;
+  /** With a bar against the largest. */
+  bar?: boolean;
 }
 
 const total = (key: string) => (section: Placed): Cell => section.summary.get(key)?.total ?? null;
 const length = (section: Placed): number => section.end - section.start;
 
 const COLUMNS: readonly Column[] = [
-  { id: "duration", label: "Duration", value: length, format: duration },
-  { id: "cpu", label: "CPU time", value: total("cpu_used_seconds"), format: seconds },
+  { id: "duration", label: "Duration", value: length, format: duration, bar: true },
+  { id: "cpu", label: "CPU time", value: total("cpu_used_seconds"), format: seconds, bar: true },
   {
     id: "cores", label: "Mean cores",
     value: (section) => {
@@ -29,7 +31,7 @@ const COLUMNS: readonly Column[] = [
     },
     format: coreNumber,
   },
-  { id: "memory", label: "Peak memory", value: (section) => section.summary.get("memory_used_bytes")?.max ?? null, format: bytes },
+  { id: "memory", label: "Peak memory", value: (section) => section.summary.get("memory_used_bytes")?.max ?? null, format: bytes, bar: true },
   { id: "receive", label: "Received", value: total("network_receive_bytes"), format: bytes },
   { id: "transmit", label: "Transmitted", value: total("network_transmit_bytes"), format: bytes },
   { id: "read", label: "Disk read", value: total("disk_read_bytes"), format: bytes },
@@ -52,11 +54,11 @@ interface Props {
   placed: readonly Placed[];
   window: Range;
   view: View;
-  setView: (view: View) => void;
-  zoomable: boolean;
+  /** Shows a section in the graphs; absent if there are none. */
+  open: ((section: Placed) => void) | null;
 }
 
-export function SectionTable({ job, placed, window, view, setView, zoomable }: Props) {
+export function SectionTable({ job, placed, window, view, open }: Props) {
   const [order, setOrder] = useState<{ id: string; up: boolean }>({ id: "start", up: true });
   const [all, setAll] = useState(false);
   if (placed.length === 0) {
@@ -83,7 +85,6 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
       </button>
     </th>
   );
-  const smallest = job.scrapeMs === null ? 1000 : 2 * job.scrapeMs;
   return (
     <section aria-labelledby="sections-title">
       <h2 id="sections-title">Sections</h2>
@@ -100,13 +101,10 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
             {(all ? sorted : sorted.slice(0, PAGE)).map((section) => (
               <tr key={section.index} class={chosen?.index === section.index ? "chosen" : undefined}>
                 <th scope="row" class={order.id === "start" ? `deep-${Math.min(section.depth, DEEPEST)}` : undefined}>
-                  {zoomable ? (
+                  {open !== null ? (
                     <button
                       type="button" class="link foreign" title="Zoom the graphs to this section"
-                      onClick={() => {
-                        setView({ section: sectionKey(section), range: sectionRange(section, window, smallest) });
-                        document.querySelector(".bench")?.scrollIntoView({ block: "start" });
-                      }}
+                      onClick={() => open(section)}
                     >
                       {section.label}
                     </button>
@@ -118,12 +116,10 @@ export function SectionTable({ job, placed, window, view, setView, zoomable }: P
                 {COLUMNS.map((one) => {
                   const value = one.value(section);
                   const top = largest.get(one.id) ?? null;
+                  const share = value !== null && top !== null && top > 0 ? Math.max(0, value / top) : 0;
                   return (
-                    <td key={one.id} class={value !== null && value === top && placed.length > 1 ? "most" : undefined}>
+                    <td key={one.id} class={`share${share === 1 && placed.length > 1 ? " most" : ""}`} style={{ backgroundSize: one.bar ? `${share * 100}% 2px` : "0" }}>
                       {one.format(value)}
-                      {value !== null && top !== null && top > 0 && (one.id === "cpu" || one.id === "memory") && (
-                        <i class="cell" aria-hidden="true"><i style={{ width: `${Math.max(0, (value / top) * 100)}%` }} /></i>
-                      )}
                     </td>
                   );
                 })}

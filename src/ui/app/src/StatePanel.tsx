@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { follow } from "./router";
 import type { Problem } from "./parse";
 import type { Job } from "./types";
-import { readable, verdictWords, whatToDo } from "./words";
+import { readable, reasonWords, verdictWords } from "./words";
 
 /** Tells tools (screenshots, tests) that what is on the page is final. */
 export function markReady(ready: boolean): void {
@@ -32,7 +32,7 @@ export function StatePanel({ title, text, todo, code, requestId, busy, actions }
   return (
     <section class={busy === true ? "state busy" : "state"} aria-label={title} role={busy === true ? "status" : undefined}>
       <h2>{title}</h2>
-      <p>{text}</p>
+      <p><Prose text={text} /></p>
       {todo !== undefined && (
         <p>
           <b>What to do: </b>
@@ -77,41 +77,41 @@ export function ProblemPanel({ problem, retry }: { problem: Problem; retry: () =
   );
 }
 
-const FOLLOWS = "Nothing: this page follows by itself.";
 const CHECK = "Check the runner's registration and the region's Prometheus.";
 
-/** What the page says about a state if the service gives no sentence: [title, text, what to do]. */
+/** What the page says about a state without a reason that it knows: [title, text, what to do]. */
 function words(job: Job): [string, string, string] {
   switch (job.state) {
     case "pending":
-      return job.end === null
-        ? ["Waiting for the job", "The job has not started, or its first samples have not been taken yet.", FOLLOWS]
-        : ["The job has ended and is being archived", "The last samples arrive within a minute; then they are read once and kept.", FOLLOWS];
+      return ["The job is not archived yet", "The archive gives no reason.", "Nothing: this page follows by itself."];
     case "live":
-      return ["The job is running; no sample yet", "The first graph appears after the next scrape of the machine.", FOLLOWS];
+      return ["The job is running; no sample yet", "The first graph appears after the next scrape of the machine.", "Nothing: this page follows by itself."];
     case "unavailable":
       return ["There are no measurements of this job", "The archive gives no reason.", CHECK];
     case "expired":
       return [
         "The samples have expired", "The archive keeps samples for a limited time. The job's summary stays.",
-        "Use the numbers below. Keep samples longer in the configuration; what has expired cannot come back.",
+        "Use the numbers on this page. Later jobs keep their samples longer if the configuration says so.",
       ];
     default:
-      return ["No samples lie in this job's time", "The profile is empty.", CHECK];
+      return job.verdict === "too_short"
+        ? ["The job ended between two samples", "", "Nothing is wrong. A shorter scrape interval would show more of such jobs."]
+        : ["No samples lie in this job's time", "The profile is empty.", CHECK];
   }
 }
 
 /** Panel for a job without anything to draw. */
 export function JobState({ job, problem, retry }: { job: Job; problem: Problem | null; retry: () => void }) {
   if (problem !== null) return <ProblemPanel problem={problem} retry={retry} />;
-  const [title, text, todo] = words(job);
+  const [standard, text, standardTodo] = words(job);
+  const [title, todo] = reasonWords(job.reason) ?? [standard, standardTodo];
   const verdict = job.verdict === null ? "" : verdictWords(job.verdict).long;
   return (
     <StatePanel
       busy={job.state === "pending" || job.state === "live"}
       title={title}
       text={job.reasonText ?? (job.reason === null ? verdict || text : `The reason given is: ${readable(job.reason)}.`)}
-      todo={whatToDo(job.reason, job.verdict, todo)}
+      todo={todo}
       code={job.reason}
     />
   );

@@ -25,7 +25,8 @@ function cells(row: SummaryRow, summary: Summary): string[] {
   const format = formatter(row.unit);
   const formatTotal = formatter(row.totalUnit);
   const between = (from: Stats | undefined, show: typeof format): string =>
-    from !== undefined && from.low !== null && from.high !== null && from.low !== from.high
+    // Bounds that read the same say nothing.
+    from !== undefined && from.low !== null && from.high !== null && show(from.low) !== show(from.high)
       ? `${show(from.low)} to ${show(from.high)}` : DASH;
   const total = sum?.total ?? null;
   const range = between(sum, formatTotal);
@@ -55,7 +56,7 @@ export function SummaryTable({ job }: { job: Job }) {
             {rows.map((row) => (
               <tr key={row.label}>
                 <th scope="row" class="foreign">{row.label}</th>
-                {cells(row, job.summary).map((text, index) => <td key={index}>{text}</td>)}
+                {cells(row, job.summary).map((text, index) => <td key={index} class={text === DASH ? "none" : undefined}>{text}</td>)}
               </tr>
             ))}
           </tbody>

@@ -1,5 +1,5 @@
 // The bar above the graphs: what is shown, zoom, clock, scale, table, downloads, help.
-import { downloadUrl } from "./api";
+import { Downloads } from "./Downloads";
 import { duration } from "./format";
 import type { Action } from "./keys";
 import type { Placed } from "./sections";
@@ -11,6 +11,8 @@ interface Props {
   range: Range;
   window: Range;
   zoomed: boolean;
+  /** Whether rows of the shown range were left out. */
+  thinned: boolean;
   section: Placed | null;
   clock: Clock;
   setClock: (clock: Clock) => void;
@@ -25,14 +27,14 @@ const CLOCKS: readonly { kind: Clock; label: string; title: string }[] = [
   { kind: "utc", label: "UTC", title: "Wall clock, UTC" },
 ];
 
-export function Toolbar({ job, range, window, zoomed, section, clock, setClock, toCapacity, table, act }: Props) {
+export function Toolbar({ job, range, window, zoomed, thinned, section, clock, setClock, toCapacity, table, act }: Props) {
   const at = (ms: number): string => instantLabel(ms, clock, window.from);
   return (
     <div class="toolbar" role="group" aria-label="What the graphs show">
       <p class="range" id="range">
         {section !== null && <><b class="foreign">{section.label}</b>{" "}</>}
         {zoomed ? `${at(range.from)} to ${at(range.to)}` : "Whole job"}
-        <span> · {duration(range.to - range.from)}</span>
+        <span> · {duration(range.to - range.from)}{thinned && " · smallest and largest values; zoom in for every sample"}</span>
       </p>
       <span class="group" role="group" aria-label="Zoom">
         <button type="button" title="Zoom in (+)" aria-label="Zoom in" onClick={() => act("zoomIn")}>+</button>
@@ -48,10 +50,7 @@ export function Toolbar({ job, range, window, zoomed, section, clock, setClock, 
         <button type="button" aria-pressed={toCapacity} title="CPU and memory axes reach up to what the machine has (y)" onClick={() => act("scale")}>Capacity</button>
         <button type="button" aria-pressed={table} title="The same numbers as a table (t)" id="table-toggle" onClick={() => act("table")}>Table</button>
       </span>
-      <span class="group">
-        <a class="button" download={`${job.source}-${job.jobId}.csv`} href={downloadUrl(job.source, job.jobId, range, "csv")} title="Samples of the shown range">CSV</a>
-        <a class="button" download={`${job.source}-${job.jobId}.json`} href={downloadUrl(job.source, job.jobId, range, "json")} title="Samples of the shown range">JSON</a>
-      </span>
+      <Downloads job={job} shown={zoomed ? range : null} section={section} label={`${at(range.from)} to ${at(range.to)}`} />
       <button type="button" title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts" onClick={() => act("help")}>?</button>
     </div>
   );

@@ -1,15 +1,16 @@
 // The graphs and everything that steers them: toolbar, section lanes, charts or sample table, keyboard, live region.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ChartPanel } from "./ChartPanel";
-import type { ChartState } from "./chart";
 import { announce, Cursor } from "./cursor";
+import { killRanges } from "./facts";
 import { bytes, count } from "./format";
-import { lowerBound, type Frame } from "./frame";
+import { lowerBound, sparse, type Frame } from "./frame";
 import { Help } from "./Help";
 import { useKeys, type Action } from "./keys";
 import { Lanes } from "./Lanes";
+import { useDetail } from "./load";
 import { recall, remember } from "./memory";
-import { CHARTS, OOM } from "./metrics";
+import { CHARTS } from "./metrics";
 import { readPalette } from "./palette";
 import { WHOLE, type View } from "./route";
 import { SampleTable } from "./SampleTable";
@@ -22,6 +23,9 @@ import type { Job, Range } from "./types";
 const CLOCKS: readonly Clock[] = ["job", "local", "utc"];
 const CLOCK_KEY = "tachograph.clock";
 const LETTERS_KEY = "tachograph.letters";
+
+/** What fits on an upright A4 or letter page. */
+const PAPER_WIDTH = 690;
 
 interface Props {
   job: Job;
@@ -45,14 +49,6 @@ export function shownRange(view: View, section: Placed | null, window: Range, sm
   return section === null ? window : sectionRange(section, window, smallest);
 }
 
-function kills(frame: Frame): ChartState["marks"]["kills"] {
-  const values = frame.rates.get(OOM) ?? [];
-  return frame.x.flatMap((to, point) => {
-    const many = values[point] ?? null;
-    return many !== null && many > 0 ? [{ from: frame.starts[point] ?? to, to, count: many }] : [];
-  });
-}
-
 function useWidth(): [{ current: HTMLDivElement | null }, number] {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
@@ -60,15 +56,22 @@ function useWidth(): [{ current: HTMLDivElement | null }, number] {
     const element = host.current;
     if (element === null) return undefined;
     const measure = (): void => setWidth(Math.floor(element.clientWidth));
+    const print = (): void => setWidth(PAPER_WIDTH);
     const watch = new ResizeObserver(measure);
     watch.observe(element);
+    addEventListener("beforeprint", print);
+    addEventListener("afterprint", measure);
     measure();
-    return () => watch.disconnect();
+    return () => {
+      watch.disconnect();
+      removeEventListener("beforeprint", print);
+      removeEventListener("afterprint", measure);
+    };
   }, []);
   return [host, width];
 }
 
-export function Workbench({ job, frame, placed, window, view, setView }: Props) {
+export function Workbench({ job, frame: overview, placed, window, view, setView }: Props) {
   const cursor = useMemo(() => new Cursor(), []);
   const [clock, setClock] = useState<Clock>(() => CLOCKS.find((kind) => kind === recall(CLOCK_KEY)) ?? "job");
   const [toCapacity, setToCapacity] = useState(true);
@@ -80,13 +83,14 @@ export function Workbench({ job, frame, placed, window, view, setView }: Props) 
   const [palette, setPalette] = useState(readPalette);
   const [host, width] = useWidth();
 
-  const smallest = smallestRange(job, frame);
+  const smallest = smallestRange(job, overview);
   const section = findSection(placed, view.section);
   const range = shownRange(view, section, window, smallest);
+  const frame = useDetail(job, overview, range, window);
   const zoomed = range.from > window.from || range.to < window.to;
-  const ooms = useMemo(() => kills(frame), [frame]);
+  const ooms = useMemo(() => killRanges(frame), [frame]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const changed = (): void => setPalette(readPalette());
     addEventListener("themechange", changed);
     return () => removeEventListener("themechange", changed);
@@ -140,6 +144,7 @@ export function Workbench({ job, frame, placed, window, view, setView }: Props) 
   };
   const actions: Record<Action, () => void> = {
     help: () => setHelp(true),
+    download: () => document.getElementById("downloads")?.togglePopover(),
     table: () => setTable((shown) => !shown),
     zoomIn: () => zoomBy(0.5),
     zoomOut: () => zoomBy(2),
@@ -172,7 +177,7 @@ export function Workbench({ job, frame, placed, window, view, setView }: Props) 
   return (
     <section class="bench" aria-label="Resource usage over time">
       <Toolbar
-        job={job} range={range} window={window} zoomed={zoomed} section={section} clock={clock} setClock={setClockTo}
+        job={job} range={range} window={window} zoomed={zoomed} thinned={sparse(frame, range)} section={section} clock={clock} setClock={setClockTo}
         toCapacity={toCapacity} table={table} act={(action) => actions[action]()}
       />
       <div ref={host} class="stage">

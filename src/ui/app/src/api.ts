@@ -1,4 +1,5 @@
 // Talks to the service: builds addresses, reads JSON, and turns every failure into one kind of error with a reason.
+import { PROFILE_METRICS } from "./metrics";
 import { readJob, readList, readProblem, readProfile, type Problem } from "./parse";
 import type { Job, JobList, Profile, Range } from "./types";
 
@@ -26,13 +27,38 @@ export function jobPage(source: string, jobId: string): string {
   return `/jobs/${encodeURIComponent(source)}/${encodeURIComponent(jobId)}`;
 }
 
-export function downloadUrl(source: string, jobId: string, range: Range, format: "csv" | "json"): string {
-  const search = new URLSearchParams({
-    from: String(Math.floor(range.from)),
-    to: String(Math.ceil(range.to)),
-    format,
-  });
+/** The formats of a download, and who reads them. */
+export const FORMATS: readonly { name: string; label: string; use: string }[] = [
+  { name: "parquet", label: "Parquet", use: "DuckDB, Polars, pandas, Spark" },
+  { name: "arrow", label: "Arrow", use: "a stream for pyarrow, Polars" },
+  { name: "csv", label: "CSV", use: "spreadsheets" },
+  { name: "json", label: "JSON", use: "scripts" },
+  { name: "openmetrics", label: "OpenMetrics", use: "promtool, Prometheus" },
+];
+
+/** What part of a job: all of it, a time, or a section by the API's name for it. */
+export interface Part {
+  range?: Range;
+  section?: string;
+}
+
+function profileUrl(source: string, jobId: string, part: Part, query: Record<string, string>): string {
+  const search = new URLSearchParams(query);
+  if (part.range !== undefined) {
+    search.set("from", String(Math.floor(part.range.from)));
+    search.set("to", String(Math.ceil(part.range.to)));
+  }
+  if (part.section !== undefined) search.set("section", part.section);
   return `${jobApi(source, jobId)}/profile?${search}`;
+}
+
+export function downloadUrl(source: string, jobId: string, part: Part, format: string): string {
+  return profileUrl(source, jobId, part, { format });
+}
+
+/** A command for a POSIX shell that saves an address under the name that the server gives it. */
+export function curl(url: string): string {
+  return `curl -fOJ '${url.replaceAll("'", "%27")}'`;
 }
 
 async function get(url: string, signal: AbortSignal): Promise<unknown> {
@@ -64,14 +90,14 @@ export async function fetchJob(source: string, jobId: string, signal: AbortSigna
   return readJob(await get(jobApi(source, jobId), signal));
 }
 
-export async function fetchProfile(
-  source: string,
-  jobId: string,
-  metrics: readonly string[],
-  signal: AbortSignal,
-): Promise<Profile> {
-  const search = new URLSearchParams({ metrics: metrics.join(",") });
-  return readProfile(await get(`${jobApi(source, jobId)}/profile?${search}`, signal));
+/** Two values, the smallest and the largest, for each pixel of the widest graph that this window can show. */
+export function wantedPoints(): number {
+  return 2 * Math.min(Math.max(Math.round(innerWidth), 100), 1480);
+}
+
+export async function fetchProfile(source: string, jobId: string, part: Part, signal: AbortSignal): Promise<Profile> {
+  const query = { metrics: PROFILE_METRICS.join(","), points: String(wantedPoints()) };
+  return readProfile(await get(profileUrl(source, jobId, part, query), signal));
 }
 
 export async function fetchList(cursor: string | null, signal: AbortSignal): Promise<JobList> {

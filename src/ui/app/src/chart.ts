@@ -10,7 +10,7 @@ import type { Cell, Range } from "./types";
 
 /** Room for the value axis and at the right edge; the section lanes use the same, so that both line up. */
 export const GUTTER_LEFT = 68;
-export const GUTTER_RIGHT = 12;
+export const GUTTER_RIGHT = 24;
 
 export interface ChartState {
   frame: Frame;
@@ -120,9 +120,9 @@ export class ChartView {
       },
       axes: [
         {
-          ...axis, grid, size: 24, gap: 4, space: 76, incrs: TIME_STEPS,
+          ...axis, grid, size: 26, gap: 6, space: 76, incrs: TIME_STEPS,
           splits: (_, __, min, max, step) => timeSplits(min, max, step, this.state.clock, this.state.start),
-          values: (_, splits, __, ___, step) => splits.map((at) => timeLabel(at, step, this.state.clock, this.state.start)),
+          values: (u, splits, __, ___, step) => splits.map((at) => this.timeLabel(u, at, step)),
         },
         { ...axis, grid, ...yIncrements, size: GUTTER_LEFT, gap: 6, space: 30, values: (_, splits) => splits.map((at) => format(at)) },
       ],
@@ -159,6 +159,14 @@ export class ChartView {
         ],
       },
     };
+  }
+
+  /** A label that would run over the right edge is left out. */
+  private timeLabel(u: uPlot, at: number, step: number): string {
+    const { range, clock, start } = this.state;
+    const label = timeLabel(at, step, clock, start);
+    const room = ((range.to - at) / (range.to - range.from)) * (u.width - GUTTER_LEFT - GUTTER_RIGHT) + GUTTER_RIGHT;
+    return label.length * 3.4 > room ? "" : label;
   }
 
   private series(series: ChartSpec["series"][number]): uPlot.Series {

@@ -83,7 +83,7 @@ export function duration(ms: Cell): string {
   return `${Math.floor(hour / 24)} d ${hour % 24} h`;
 }
 
-/** Time since the job's start: +02:10, +1:02:10, +00:01.250. Floored, as a clock would show it. */
+/** Time since the job's start: +02:10, +1:02:10, +3d 01:02:10, +00:01.250. Floored, as a clock would show it. */
 export function offset(ms: number, fine = false): string {
   const sign = ms < 0 ? "-" : "+";
   const size = fine ? Math.round(Math.abs(ms)) : Math.floor(Math.abs(ms) / 1000) * 1000;
@@ -91,7 +91,9 @@ export function offset(ms: number, fine = false): string {
   const hour = Math.floor(whole / 3600);
   const clock = `${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
   const rest = fine && size % 1000 !== 0 ? `.${String(size % 1000).padStart(3, "0")}` : "";
-  return `${sign}${hour > 0 ? `${hour}:` : ""}${clock}${rest}`;
+  const days = hour < 48 ? 0 : Math.floor(hour / 24);
+  const hours = days > 0 ? `${days}d ${two(hour % 24)}:` : hour > 0 ? `${hour}:` : "";
+  return `${sign}${hours}${clock}${rest}`;
 }
 
 /** Date parts of an instant, in UTC or in the reader's own zone. */

@@ -15,6 +15,8 @@ export interface Frame {
   /** Sample times alone, and the row of each in `x`. */
   ts: number[];
   rows: number[];
+  /** Whether the service left out rows before this one (down-sampled by smallest and largest value). */
+  thinned: boolean[];
   profile: Profile;
 }
 
@@ -33,14 +35,23 @@ function overlaps(gaps: readonly Range[], from: number, to: number): Range | nul
 
 export function buildFrame(profile: Profile, recordGaps: readonly Range[], scrapeMs: Cell): Frame {
   const { ts } = profile;
+  // What a row covers begins where the row before it ended. If it begins later, rows between were left out; if it is
+  // too long, or nothing says how long it is, nobody looked in between.
+  const covers = ts.map((at, row) => at - (profile.interval[row] ?? at - (ts[row - 1] ?? at)));
   const implied: Range[] = [];
   if (scrapeMs !== null) {
     ts.forEach((at, row) => {
       const before = ts[row - 1];
-      if (before !== undefined && at - before > 1.5 * scrapeMs) implied.push({ from: before, to: at });
+      const from = covers[row] ?? at;
+      if (before !== undefined && at - from > 1.5 * scrapeMs) implied.push({ from: Math.max(from, before), to: at });
     });
   }
   const gaps = mergeRanges([...recordGaps, ...profile.gaps, ...implied]);
+  const thinned = ts.map((at, row) => {
+    const before = ts[row - 1];
+    const from = covers[row] ?? at;
+    return before !== undefined && from - before > (at - from) / 100 && overlaps(gaps, before, at) === null;
+  });
 
   const x: number[] = [];
   const source: number[] = [];
@@ -59,10 +70,10 @@ export function buildFrame(profile: Profile, recordGaps: readonly Range[], scrap
 
   const starts = source.map((row) => {
     const at = ts[row];
-    const length = profile.interval[row];
     if (at === undefined) return null;
-    if (length !== null && length !== undefined) return at - length;
-    return ts[row - 1] ?? null;
+    const length = profile.interval[row] ?? null;
+    // Of what was left out, nothing was larger than the rows on both sides: the step reaches back to the one before.
+    return length === null || thinned[row] ? (ts[row - 1] ?? null) : at - length;
   });
   // A rate over a hole is a true average, but nobody saw when it happened: it is listed in the table, not drawn.
   const hidden = x.map((at, point) => {
@@ -75,7 +86,35 @@ export function buildFrame(profile: Profile, recordGaps: readonly Range[], scrap
     gauges.set(metric, source.map((row) => values[row] ?? null));
     rates.set(metric, source.map((row, point) => (hidden[point] ? null : (values[row] ?? null))));
   }
-  return { x, starts, gauges, rates, gaps, ts, rows, profile };
+  return { x, starts, gauges, rates, gaps, ts, rows, thinned, profile };
+}
+
+/** Whether rows were left out of a range. */
+export function sparse(frame: Frame, range: Range): boolean {
+  for (let row = lowerBound(frame.ts, range.from); row < frame.ts.length; row += 1) {
+    const at = frame.ts[row] ?? 0;
+    // They lie between the row before and the begin of what this row covers.
+    if (frame.thinned[row] && at - (frame.profile.interval[row] ?? 0) > range.from) return true;
+    if (at >= range.to) break;
+  }
+  return false;
+}
+
+/** A profile with more rows where `detail` has them. */
+export function refine(profile: Profile, detail: Profile): Profile {
+  const first = detail.ts[0];
+  const last = detail.ts[detail.ts.length - 1];
+  if (first === undefined || last === undefined) return profile;
+  const before = lowerBound(profile.ts, first);
+  const after = lowerBound(profile.ts, last + 1);
+  const splice = <T>(all: readonly T[], part: readonly T[]): T[] => [...all.slice(0, before), ...part, ...all.slice(after)];
+  const none = detail.ts.map(() => null);
+  return {
+    ...profile,
+    ts: splice(profile.ts, detail.ts),
+    interval: splice(profile.interval, detail.interval),
+    metrics: new Map([...profile.metrics].map(([metric, values]) => [metric, splice(values, detail.metrics.get(metric) ?? none)])),
+  };
 }
 
 export function measured(values: readonly Cell[] | undefined): boolean {

@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 export type Action =
   | "help" | "table" | "zoomIn" | "zoomOut" | "reset" | "nextSection" | "previousSection"
-  | "right" | "left" | "farRight" | "farLeft" | "first" | "last" | "clock" | "scale" | "clear";
+  | "right" | "left" | "farRight" | "farLeft" | "first" | "last" | "clock" | "scale" | "download" | "clear";
 
 export interface Shortcut {
   action: Action;
@@ -28,6 +28,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { action: "table", keys: ["t"], shown: "t", does: "graphs or table of samples" },
   { action: "clock", keys: ["c"], shown: "c", does: "job time, local time, UTC" },
   { action: "scale", keys: ["y"], shown: "y", does: "scale to the machine or to the data" },
+  { action: "download", keys: ["d"], shown: "d", does: "downloads" },
   { action: "clear", keys: ["Escape"], shown: "Esc", does: "put the cursor away" },
   { action: "help", keys: ["?"], shown: "?", does: "this help" },
 ];
@@ -53,7 +54,8 @@ export function useKeys(run: (action: Action) => void, letters: boolean): void {
     const pressed = (event: KeyboardEvent): void => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || taken(event)) return;
       if (!letters && event.key.length === 1) return;
-      if (document.querySelector("dialog[open]") !== null) return;
+      // An open dialog has all keys; an open menu needs Escape for itself.
+      if (document.querySelector(event.key === "Escape" ? "dialog[open], :popover-open" : "dialog[open]") !== null) return;
       const shortcut = findShortcut(event.key, event.shiftKey);
       if (shortcut === null) return;
       event.preventDefault();

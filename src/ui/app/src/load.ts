@@ -1,13 +1,16 @@
 // Loads a job and its profile and keeps them fresh while the job runs. What is on screen stays there until something
-// newer is complete, so that nothing flickers; a failed refresh keeps the old page and says so.
-import { useEffect, useState } from "preact/hooks";
+// newer is complete, so that nothing flickers; a failed refresh keeps the old page and says so. A long job comes with its
+// extremes only; what is zoomed to is then loaded in full, or with the extremes of smaller parts.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, fetchJob, fetchProfile } from "./api";
-import { PROFILE_METRICS } from "./metrics";
+import { buildFrame, refine, sparse, type Frame } from "./frame";
 import type { Problem } from "./parse";
-import type { Job, Profile } from "./types";
+import type { Job, Profile, Range } from "./types";
 
 const REFRESH_MS = 4_000;
 const SLOWEST_MS = 60_000;
+/** A zoom that goes on is not asked for at each step. */
+const STEADY_MS = 150;
 
 export interface Loaded {
   job: Job;
@@ -30,7 +33,7 @@ async function load(source: string, jobId: string, before: Load, signal: AbortSi
   // Both at once: the first chart should not wait for two round trips.
   const [job, profile] = await Promise.allSettled([
     fetchJob(source, jobId, signal),
-    fetchProfile(source, jobId, PROFILE_METRICS, signal),
+    fetchProfile(source, jobId, {}, signal),
   ]);
   if (job.status === "rejected") {
     const problem = problemOf(job.reason);
@@ -82,4 +85,35 @@ export function useJob(source: string, jobId: string): [Load, () => void] {
     };
   }, [source, jobId, round]);
   return [state, () => setRound((before) => before + 1)];
+}
+
+/** The frame with all that is known of the range; asks for more rows if that would show more. */
+export function useDetail(job: Job, frame: Frame, range: Range, window: Range): Frame {
+  const [detail, setDetail] = useState<Profile | null>(null);
+  const held = useRef(window);
+  const refined = useMemo(
+    () => (detail === null ? frame : buildFrame(refine(frame.profile, detail), job.gaps, job.scrapeMs)),
+    [frame, detail],
+  );
+  useEffect(() => {
+    const { from, to } = held.current;
+    const finer = to - from > 1.5 * (range.to - range.from) || range.from < from || range.to > to;
+    if (!finer || !sparse(refined, range) || (range.from <= window.from && range.to >= window.to)) return undefined;
+    const abort = new AbortController();
+    const timer = setTimeout(() => {
+      fetchProfile(job.source, job.jobId, { range }, abort.signal).then(
+        (profile) => {
+          held.current = range;
+          setDetail(profile);
+        },
+        // The graphs stay as they are, and go on saying that rows are left out.
+        () => undefined,
+      );
+    }, STEADY_MS);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+  }, [frame, range.from, range.to]);
+  return refined;
 }

@@ -103,22 +103,28 @@ export function drawAbove(u: uPlot, marks: Marks, palette: Palette): void {
     pen.textBaseline = "top";
     pen.fillText(marks.capacity.label, left + width - 4 * ratio(u), y + 3 * ratio(u));
   }
+  let free = -Infinity;
   for (const kill of marks.kills) {
     const band = span(u, kill);
     if (band === null) continue;
-    // When exactly inside the interval it happened is not known: a bar over the interval, not a point.
+    // When exactly inside the interval it happened is not known: a band over the interval, not a line.
+    const wide = Math.max(band.width, 2 * ratio(u));
     pen.fillStyle = palette.danger;
-    pen.fillRect(band.left, top, Math.max(band.width, 2 * ratio(u)), 3 * ratio(u));
-    pen.textBaseline = "top";
+    pen.globalAlpha = 0.18;
+    pen.fillRect(band.left, top, wide, height);
+    pen.globalAlpha = 1;
+    pen.fillRect(band.left, top, wide, 3 * ratio(u));
     const label = kill.count === 1 ? "OOM kill" : `${kill.count} OOM kills`;
-    const wide = pen.measureText(label).width;
-    const right = band.left + wide < left + width;
-    pen.textAlign = right ? "left" : "right";
-    const x = right ? band.left : band.left + band.width;
+    const long = pen.measureText(label).width + 8 * ratio(u);
+    const x = Math.min(band.left, left + width - long);
+    if (x < free) continue;
+    free = x + long;
+    const y = top + height - 21 * ratio(u);
+    pen.fillRect(x, y, long, 17 * ratio(u));
     pen.fillStyle = palette.panel;
-    pen.fillRect(right ? x : x - wide, top + 4 * ratio(u), wide, 13 * ratio(u));
-    pen.fillStyle = palette.danger;
-    pen.fillText(label, x, top + 5 * ratio(u));
+    pen.textAlign = "left";
+    pen.textBaseline = "middle";
+    pen.fillText(label, x + 4 * ratio(u), y + 9 * ratio(u));
   }
   pen.restore();
   // A frame line at the bottom gives the areas something to stand on.

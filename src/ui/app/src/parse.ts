@@ -33,10 +33,13 @@ function instant(value: unknown): Cell {
   return found !== null && Math.abs(found) <= LAST_DATE ? found : null;
 }
 
+export function shorten(value: string): string {
+  return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+}
+
 function text(value: unknown): string | null {
   if (typeof value === "number") return String(value);
-  if (typeof value !== "string" || value.trim() === "") return null;
-  return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+  return typeof value !== "string" || value.trim() === "" ? null : shorten(value);
 }
 
 /** An identity is used in addresses, so it is never shortened. */
@@ -79,12 +82,17 @@ export function mergeRanges(ranges: readonly Range[]): Range[] {
   return merged;
 }
 
+/** The metric of a hole that only one metric has; its cells are null, and the other metrics' stay. */
+function metricOf(gap: unknown): string | null {
+  return text(object(gap)["metric"]);
+}
+
 function ranges(value: unknown): Range[] {
   const found: Range[] = [];
   for (const entry of list(value)) {
     const from = instant(object(entry)["from_ms"]);
     const to = instant(object(entry)["to_ms"]);
-    if (from !== null && to !== null) found.push({ from, to });
+    if (metricOf(entry) === null && from !== null && to !== null) found.push({ from, to });
   }
   return mergeRanges(found);
 }
@@ -92,7 +100,8 @@ function ranges(value: unknown): Range[] {
 function section(value: unknown): Section {
   const from = object(value);
   return {
-    name: text(from["name"]) ?? "(no name)",
+    // Part of addresses, like an identity; what is shown is shortened later.
+    name: identity(from["name"]).trim() === "" ? "(no name)" : identity(from["name"]),
     start: time(from["started_at_ms"], from["started_at"]),
     end: time(from["finished_at_ms"], from["finished_at"]),
     summary: summary(from["summary"]),
@@ -148,6 +157,7 @@ export function readJob(value: unknown): Job {
     sampleCount: number(from["sample_count"]),
     scrapeMs: scrape === null ? null : scrape * 1000,
     gaps: ranges(from["gaps"]),
+    holed: [...new Set(list(from["gaps"]).map(metricOf).filter((metric) => metric !== null))],
     project: text(from["project"]),
     projectId: text(from["project_id"]),
     pipelineId: text(from["pipeline_id"]),

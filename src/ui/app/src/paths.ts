@@ -30,31 +30,68 @@ export function steps(x: readonly number[], starts: readonly Cell[], values: rea
   return found;
 }
 
-/** Draws runs of joined points: a line each, and the area below it. */
-class Pen {
-  readonly stroke = new Path2D();
-  readonly fill = new Path2D();
-  private end: number | null = null;
+/** Where a pen draws: a canvas path, or what a test puts in its place. */
+export type Strokes = Pick<Path2D, "moveTo" | "lineTo">;
 
-  constructor(private readonly base: number) {}
+/**
+ * Draws runs of joined points: a line each, and the area below it. Of the points in one column of pixels only the first,
+ * the highest, the lowest and the last are drawn: the picture is the same, and a dashed line of 30,000 points takes
+ * milliseconds instead of seconds.
+ */
+export class Pen {
+  private end: number | null = null;
+  private column = 0;
+  private low = 0;
+  private high = 0;
+  private last = 0;
+  /** Whether the column has more than its first point. */
+  private more = false;
+
+  constructor(private readonly base: number, private readonly stroke: Strokes, private readonly fill: Strokes) {}
 
   start(x: number, y: number): void {
     this.close();
     this.stroke.moveTo(x, y);
     this.fill.moveTo(x, this.base);
     this.fill.lineTo(x, y);
-    this.end = x;
+    this.enter(x, y);
   }
 
   line(x: number, y: number): void {
-    this.stroke.lineTo(x, y);
-    this.fill.lineTo(x, y);
-    this.end = x;
+    if (Math.round(x) === this.column) {
+      this.low = Math.min(this.low, y);
+      this.high = Math.max(this.high, y);
+      this.last = y;
+      this.end = x;
+      this.more = true;
+      return;
+    }
+    this.leave();
+    this.to(x, y);
+    this.enter(x, y);
   }
 
   close(): void {
+    this.leave();
     if (this.end !== null) this.fill.lineTo(this.end, this.base);
     this.end = null;
+  }
+
+  private enter(x: number, y: number): void {
+    this.end = x;
+    this.column = Math.round(x);
+    this.low = this.high = this.last = y;
+    this.more = false;
+  }
+
+  private leave(): void {
+    if (this.end === null || !this.more) return;
+    for (const y of [this.low, this.high, this.last]) this.to(this.end, y);
+  }
+
+  private to(x: number, y: number): void {
+    this.stroke.lineTo(x, y);
+    this.fill.lineTo(x, y);
   }
 }
 
@@ -63,10 +100,11 @@ type Draw = (pen: Pen, values: readonly Cell[], x: (at: number) => number, y: (v
 function paths(filled: boolean, draw: Draw): uPlot.Series.PathBuilder {
   return (u, seriesIdx) => {
     const { min = 0, max = 1 } = u.scales["x"] ?? {};
-    const pen = new Pen(u.valToPos(0, "y", true));
+    const [stroke, fill] = [new Path2D(), new Path2D()];
+    const pen = new Pen(u.valToPos(0, "y", true), stroke, fill);
     draw(pen, u.data[seriesIdx] as readonly Cell[], (at) => u.valToPos(at, "x", true), (value) => u.valToPos(value, "y", true), min, max);
     pen.close();
-    return { stroke: pen.stroke, fill: filled ? pen.fill : null, clip: null, band: null, flags: 1 };
+    return { stroke, fill: filled ? fill : null, clip: null, band: null, flags: 1 };
   };
 }
 

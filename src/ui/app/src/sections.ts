@@ -1,4 +1,5 @@
 // Sections of a job's log: cleans them, counts repeated names, nests them into rows, and finds one by name or time.
+import { shorten } from "./parse";
 import type { Range, Section, Summary } from "./types";
 
 export interface Placed {
@@ -13,8 +14,9 @@ export interface Placed {
   end: number;
   /** Row of the lane, 0 on top. */
   row: number;
-  /** How many sections enclose it. */
+  /** How many sections enclose it, and the index of the innermost of them. */
   depth: number;
+  parent: number | null;
   summary: Summary;
 }
 
@@ -25,8 +27,8 @@ export function placeSections(sections: readonly Section[], open: number): Place
     if (section.start === null) continue;
     const end = Math.max(section.start, section.end ?? open);
     placed.push({
-      index: 0, name: section.name, nth: 1, of: 1, label: section.name,
-      start: section.start, end, row: 0, depth: 0, summary: section.summary,
+      index: 0, name: section.name, nth: 1, of: 1, label: shorten(section.name),
+      start: section.start, end, row: 0, depth: 0, parent: null, summary: section.summary,
     });
   }
   placed.sort((a, b) => a.start - b.start || b.end - a.end);
@@ -45,6 +47,7 @@ export function placeSections(sections: readonly Section[], open: number): Place
     }
     const parent = enclosing[enclosing.length - 1];
     section.depth = enclosing.length;
+    section.parent = parent?.index ?? null;
     let row = parent === undefined ? 0 : parent.row + 1;
     while ((rowEnds[row] ?? -Infinity) > section.start) row += 1;
     section.row = row;
@@ -54,7 +57,7 @@ export function placeSections(sections: readonly Section[], open: number): Place
   });
   for (const section of placed) {
     section.of = counts.get(section.name) ?? 1;
-    if (section.of > 1) section.label = `${section.name} (${section.nth})`;
+    if (section.of > 1) section.label += ` (${section.nth})`;
   }
   return placed;
 }

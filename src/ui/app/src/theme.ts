@@ -25,9 +25,10 @@ function show(theme: Theme): void {
   dispatchEvent(new Event("themechange"));
 }
 
+/** Whoever chooses what the system has follows the system again. */
 export function setTheme(theme: Theme): void {
-  remember(KEY, theme);
-  wish = theme;
+  wish = theme === system() ? null : theme;
+  remember(KEY, wish ?? "");
   show(theme);
 }
 

@@ -55,6 +55,8 @@ export interface Job {
   sampleCount: Cell;
   scrapeMs: Cell;
   gaps: Range[];
+  /** Metrics that lack samples which the machine's others have. */
+  holed: string[];
   project: string | null;
   projectId: string | null;
   pipelineId: string | null;

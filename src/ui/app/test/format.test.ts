@@ -34,7 +34,7 @@ describe("golden values", () => {
 
   test.each([
     [0, false, "+00:00"], [999, false, "+00:00"], [1000, false, "+00:01"], [130_000, false, "+02:10"], [3_730_000, false, "+1:02:10"],
-    [-5_000, false, "-00:05"], [1_250, true, "+00:01.250"], [2_000, true, "+00:02"], [90_000_000, false, "+25:00:00"],
+    [-5_000, false, "-00:05"], [1_250, true, "+00:01.250"], [2_000, true, "+00:02"], [90_000_000, false, "+25:00:00"], [1_700_001_000, false, "+19d 16:13:21"], [-172_800_000, false, "-2d 00:00:00"],
   ])("offset(%s, %s) = %s", (value, fine, shown) => expect(offset(value, fine)).toBe(shown));
 
   test("wall clock in UTC", () => {

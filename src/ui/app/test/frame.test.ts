@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { axisTop, buildFrame, gaugeAt, peak, rateAt } from "../src/frame";
+import { axisTop, buildFrame, gaugeAt, peak, rateAt, refine, sparse } from "../src/frame";
 import { readProfile } from "../src/parse";
-import { lonely, steps, widthless } from "../src/paths";
+import { lonely, Pen, steps, widthless } from "../src/paths";
 
 const profile = (over: Record<string, unknown> = {}) =>
   readProfile({
@@ -104,5 +104,67 @@ describe("edges", () => {
     const frame = buildFrame(readProfile({ ts_ms: ts, interval_ms: ts.map(() => 15_000), metrics: { a: { values: ts } }, gaps }), [], 15_000);
     expect(frame.x.length).toBe(5500);
     expect(performance.now() - begun).toBeLessThan(500);
+  });
+});
+
+describe("rows that the service left out", () => {
+  // A scrape every 15 s: those between were left out, and only from 90 s to 150 s there was none.
+  const thin = readProfile({
+    ts_ms: [15_000, 60_000, 90_000, 150_000, 195_000], interval_ms: [15_000, 15_000, 15_000, 60_000, 15_000],
+    metrics: { cpu_used_cores: { values: [1, 4, 2, 3, 5] }, memory_used_bytes: { values: [1, 9, 2, 3, 4] } },
+  });
+  const frame = buildFrame(thin, [], 15_000);
+  test("are no gap; what is a gap stays one", () => {
+    expect(frame.gaps).toEqual([{ from: 90_000, to: 150_000 }]);
+    expect(frame.thinned).toEqual([false, true, true, false, true]);
+    expect(frame.gauges.get("memory_used_bytes")).toEqual([1, 9, 2, null, 3, 4]);
+  });
+  test("lines and steps join over them, never over the gap", () => {
+    const drawn = steps(frame.x, frame.starts, frame.rates.get("cpu_used_cores") ?? []);
+    expect(drawn.map((step) => [step.from, step.to, step.value])).toEqual([[0, 15_000, 1], [15_000, 60_000, 4], [60_000, 90_000, 2], [150_000, 195_000, 5]]);
+    expect(drawn.map((step) => step.joined)).toEqual([false, true, true, false]);
+  });
+  test("make a range sparse only where they lie", () => {
+    expect(sparse(frame, { from: 0, to: 200_000 })).toBe(true);
+    expect(sparse(frame, { from: 20_000, to: 40_000 })).toBe(true);
+    expect(sparse(frame, { from: 46_000, to: 60_000 })).toBe(false);
+    expect(sparse(frame, { from: 90_000, to: 150_000 })).toBe(false);
+    expect(sparse(buildFrame(profile(), [], 15_000), { from: 0, to: 200_000 })).toBe(false);
+  });
+  test("come back with the detail, and what is around stays", () => {
+    const detail = readProfile({ ts_ms: [30_000, 45_000, 60_000], interval_ms: [15_000, 15_000, 15_000], metrics: { cpu_used_cores: { values: [1.5, 2.5, 4] } } });
+    const refined = refine(thin, detail);
+    expect(refined.ts).toEqual([15_000, 30_000, 45_000, 60_000, 90_000, 150_000, 195_000]);
+    expect(refined.interval).toEqual([15_000, 15_000, 15_000, 15_000, 15_000, 60_000, 15_000]);
+    expect(refined.metrics.get("cpu_used_cores")).toEqual([1, 1.5, 2.5, 4, 2, 3, 5]);
+    expect(refined.metrics.get("memory_used_bytes")).toEqual([1, null, null, null, 2, 3, 4]);
+    expect(sparse(buildFrame(refined, [], 15_000), { from: 0, to: 60_000 })).toBe(false);
+    expect(refine(thin, readProfile(null))).toBe(thin);
+  });
+});
+
+describe("a pen draws at most four points into a column of pixels, and every extreme", () => {
+  const run = (points: readonly [number, number][]) => {
+    const drawn: [number, number][] = [];
+    const pen = new Pen(100, { moveTo: (x, y) => drawn.push([x, y]), lineTo: (x, y) => drawn.push([x, y]) }, { moveTo: () => undefined, lineTo: () => undefined });
+    points.forEach(([x, y], index) => (index === 0 ? pen.start(x, y) : pen.line(x, y)));
+    pen.close();
+    return drawn;
+  };
+  test("few points are drawn as they are", () => {
+    const points: [number, number][] = [[0, 5], [10, 7], [20, 2]];
+    expect(run(points)).toEqual(points);
+  });
+  test("a step's edge keeps both its ends", () => expect(run([[0, 5], [10, 5], [10, 9], [20, 9]])).toEqual([[0, 5], [10, 5], [10, 5], [10, 9], [10, 9], [20, 9]]));
+  test("a line leaves a column where its last point was", () => expect(run([[0, 0], [10, 5], [10, 9], [10, 5], [20, 5]]).slice(-2)).toEqual([[10, 5], [20, 5]]));
+  test("30,000 points on 100 pixels: every column's extremes are there", () => {
+    const points = Array.from({ length: 30_000 }, (_, n): [number, number] => [n / 300, Math.sin(n) * 10 + (n === 12_345 ? -90 : 0)]);
+    const drawn = run(points);
+    expect(drawn.length).toBeLessThanOrEqual(101 * 4);
+    expect(Math.min(...drawn.map(([, y]) => y))).toBe(Math.min(...points.map(([, y]) => y)));
+    for (const column of [0, 1, 50, 99]) {
+      const of = (all: readonly [number, number][]) => all.filter(([x]) => Math.round(x) === column).map(([, y]) => y);
+      expect([Math.min(...of(drawn)), Math.max(...of(drawn))]).toEqual([Math.min(...of(points)), Math.max(...of(points))]);
+    }
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { announce } from "../src/cursor";
-import { facts, gapWords, plain } from "../src/facts";
+import { answers, gapWords, plain } from "../src/facts";
 import { buildFrame } from "../src/frame";
 import { findShortcut, SHORTCUTS } from "../src/keys";
 import { formatter, PROFILE_METRICS, unitOf } from "../src/metrics";
@@ -9,8 +9,10 @@ import { parsePath, parseView, viewSearch } from "../src/route";
 import { placeSections } from "../src/sections";
 import { summaryRows } from "../src/SummaryTable";
 import { timeLabel, timeSplits } from "../src/ticks";
-import { downloadUrl, jobApi, jobPage } from "../src/api";
-import { verdictWords, whatToDo } from "../src/words";
+import openapi from "../../../../schemas/openapi.json";
+import states from "../../../model/state.rs?raw";
+import { curl, downloadUrl, FORMATS, jobApi, jobPage } from "../src/api";
+import { reasonWords, stateWords, verdictTone, verdictWords } from "../src/words";
 
 const GIB = 1024 ** 3;
 const raw = {
@@ -23,18 +25,50 @@ const samples = { ts_ms: [15_000, 30_000, 45_000], interval_ms: [15_000, 15_000,
 
 function say(over: Record<string, unknown> = {}, profile: unknown = samples): string {
   const job = readJob({ ...raw, ...over });
-  return plain(facts(job, buildFrame(readProfile(profile), [], 15_000), placeSections(job.sections, 60_000), { from: 0, to: 60_000 }));
+  return plain(answers(job, buildFrame(readProfile(profile), [], 15_000), placeSections(job.sections, 60_000), { from: 0, to: 60_000 }));
 }
 
 describe("the sentences", () => {
-  test("say peak, when, during what, mean and kills", () => {
-    expect(say()).toBe("Memory peaked at 3.1 GiB of 8 GiB (39\u00a0%) at +00:30, during unit_tests. CPU used 1.9 of 4 cores on average, 3.94 at most. 2 out-of-memory kills on this machine during the job.");
+  test("answer the three questions", () => {
+    expect(say()).toBe(
+      "Out of memory? 2 out-of-memory kills. Memory peaked at 3.1 GiB of 8 GiB (39\u00a0%) at +00:30, during unit_tests. " +
+      "Which command? Longest: unit_tests, 30 s. Runner too small? 1.9 of 4 cores on average. CPU used: 3.94 at most.");
   });
-  test("say what was not measured", () => expect(say({ summary: { cpu_used_cores: { mean: 1 } }, machine: null }, {})).toBe("CPU used 1 core on average. Out-of-memory kills were not measured."));
-  test("no kill is an answer too", () => expect(say({ summary: { ...raw.summary, oom_kills: { total: 0 } } })).toContain("No out-of-memory kill was counted."));
-  test("give bounds for short jobs", () =>
-    expect(say({ summary: { memory_used_bytes: { low: GIB, high: 2 * GIB }, cpu_used_seconds: { low: 6, high: 60 } } }, {})).toContain("Memory used was between 1 GiB and 2 GiB of 8 GiB. CPU used between 0.1 and 1 of 4 cores on average."));
-  test("warn about neighbours", () => expect(say({ co_tenants: [{ source: "a", job_id: 1 }] })).toContain("1 other job ran on this machine"));
+  test("say when the kills were counted, and during what", () => {
+    const killed = { ...samples, metrics: { ...samples.metrics, oom_kills: { values: [0, 2, 0] } } };
+    expect(say({}, killed)).toContain("2 out-of-memory kills. Between +00:15 and +00:30, during unit_tests. ");
+    const twice = { ...samples, metrics: { ...samples.metrics, oom_kills: { values: [0, 1, 1] } } };
+    expect(say({}, twice)).toContain("Between +00:15 and +00:45. ");
+    expect(say({ summary: null, state: "live" }, killed)).toContain("2 out-of-memory kills.");
+  });
+  test("name the sections by what they used themselves", () => {
+    const used = (total: number, max: number) => ({ cpu_used_seconds: { total }, memory_used_bytes: { max: max * GIB } });
+    const at = (from: number, to: number) => ({ started_at_ms: from * 1000, finished_at_ms: to * 1000 });
+    const sections = [
+      { name: "script", ...at(0, 60), summary: used(100, 3) }, { name: "build", ...at(0, 45), summary: used(70, 1) },
+      { name: "test", ...at(45, 59), summary: used(25, 3) }, { name: "other", ...at(45, 46), summary: used(1, 0.1) },
+    ];
+    expect(say({ sections, summary: { ...raw.summary, cpu_used_seconds: { total: 100 } } })).toContain(
+      "Which command? Most memory: test, 3 GiB. Most CPU time: build, 1 min 10 s (70\u00a0% of all). Longest: build, 45 s.");
+    // A small section inside a busy one does not take its place.
+    expect(say({ sections: [sections[0], { name: "tiny", ...at(1, 2), summary: used(2, 0.1) }] })).toContain("Most CPU time: script, 1 min 38 s.");
+  });
+  test("say what was waited for", () =>
+    expect(say({ summary: { ...raw.summary, cpu_used_cores: { mean: 1.9, p50: 2, max: 3.94 }, pressure_cpu_ratio: { mean: 0.31 }, pressure_memory_ratio: { mean: 0 }, cpu_throttled_ratio: { mean: 0.05 } } })).toContain(
+      "CPU used: 3.94 at most, 2 or less for half of the time. Something waited for CPU 31\u00a0%, for its CPU quota 5\u00a0% of the time."));
+  test("say what was not measured", () => {
+    const said = say({ summary: { cpu_used_cores: { mean: 1 } }, machine: null }, { ...samples, metrics: {} });
+    expect(said).toContain("1 core on average");
+    expect(said).not.toContain("No kill");
+    expect(say({ summary: { memory_used_bytes: { max: GIB } } }, {})).toContain("Kills not measured.");
+  });
+  test("no kill is an answer too", () => expect(say({ summary: { ...raw.summary, oom_kills: { total: 0 } } })).toContain("No kill counted."));
+  test("give bounds for short jobs", () => {
+    const said = say({ summary: { memory_used_bytes: { low: GIB, high: 2 * GIB }, cpu_used_seconds: { low: 6, high: 60 } } }, {});
+    expect(said).toContain("Memory used was between 1 GiB and 2 GiB of 8 GiB.");
+    expect(said).toContain("Runner too small? 0.1 to 1 of 4 cores on average.");
+  });
+  test("give the last sample while the job runs", () => expect(say({ summary: null, state: "live" })).toContain("3.94 of 4 cores in the last sample."));
   test("are silent without numbers", () => expect(say({ summary: null }, {})).toBe(""));
   test("do not claim an instant that the samples do not show", () => expect(say({ summary: { memory_used_bytes: { max: 5 * GIB } } })).toContain("5 GiB of 8 GiB (63\u00a0%)."));
   test("gaps", () => {
@@ -67,6 +101,10 @@ describe("nothing from outside is trusted", () => {
     expect(profile.metrics.get("a")).toEqual([10, null, 30]);
     expect(profile.interval).toEqual([null, null, 1]);
   });
+  test("a hole of one metric is no gap of the machine", () => {
+    const job = readJob({ gaps: [{ from_ms: 1, to_ms: 9, metric: "load1" }, { from_ms: 20, to_ms: 30 }, { from_ms: 40, to_ms: 50, metric: "load1" }] });
+    expect([job.gaps, job.holed]).toEqual([[{ from: 20, to: 30 }], ["load1"]]);
+  });
   test("ranges merge", () => expect(mergeRanges([{ from: 5, to: 9 }, { from: 1, to: 6 }, { from: 9, to: 9 }, { from: 20, to: 21 }])).toEqual([{ from: 1, to: 9 }, { from: 20, to: 21 }]));
 });
 
@@ -75,7 +113,17 @@ describe("addresses", () => {
   test("any character comes back as it was", () => {
     for (const id of ["a/b c?d%", "ü#1", "..", "💥"]) expect(parsePath(jobPage("so/urce", id))).toEqual({ page: "job", source: "so/urce", jobId: id });
     expect(jobApi("a/b", "c d")).toBe("/api/v1/jobs/a%2Fb/c%20d");
-    expect(downloadUrl("a", "b", { from: 1.5, to: 2.5 }, "csv")).toBe("/api/v1/jobs/a/b/profile?from=1&to=3&format=csv");
+  });
+  test("downloads name format and part, and nothing in them leaves the quotes of a shell", () => {
+    expect(downloadUrl("a", "b", {}, "csv")).toBe("/api/v1/jobs/a/b/profile?format=csv");
+    expect(downloadUrl("a", "b", { range: { from: 1.5, to: 2.5 } }, "arrow")).toBe("/api/v1/jobs/a/b/profile?format=arrow&from=1&to=3");
+    const hostile = downloadUrl("a", "';rm -rf ~;'$(id)`id`", { section: "x&format=csv#2 '\"\\\n" }, "parquet");
+    expect(new URL(hostile, "http://h").searchParams.get("section")).toBe("x&format=csv#2 '\"\\\n");
+    expect(new URL(hostile, "http://h").searchParams.getAll("format")).toEqual(["parquet"]);
+    const command = curl(`http://h${hostile}`);
+    expect(command).toMatch(/^curl -fOJ '[^'\\\n]+'$/);
+    expect(decodeURIComponent(command)).toContain("';rm -rf ~;'$(id)`id`");
+    expect(FORMATS.map((one) => one.name)).toEqual(["parquet", "arrow", "csv", "json", "openmetrics"]);
   });
   test("a view survives the address bar, other parameters stay", () => {
     const view = { range: { from: 1000, to: 2000 }, section: "a & b=c#2" };
@@ -116,15 +164,51 @@ describe("axes, keys, metrics", () => {
   });
 });
 
+/** A closed list as the document publishes it, else as the service defines it. */
+function closedList(name: "Reason" | "Verdict", field: "reason" | "verdict"): string[] {
+  const published = openapi.components.schemas.JobShort.properties[field] as { enum?: string[] };
+  const block = states.slice(states.indexOf(`    ${name} {\n`)).split("\n    }")[0] ?? "";
+  return published.enum ?? [...block.matchAll(/^ {8}\w+ = "(\w+)": "/gm)].map((match) => match[1] ?? "");
+}
+
 describe("every word of the API has words for people", () => {
+  const verdicts = closedList("Verdict", "verdict");
+  const reasons = closedList("Reason", "reason");
+  test("the lists are found", () => {
+    expect(verdicts).toContain("host_gone");
+    expect(verdicts.length).toBeGreaterThanOrEqual(9);
+    expect(reasons).toContain("waiting_for_runner");
+    expect(reasons.length).toBeGreaterThanOrEqual(18);
+  });
+  test.each(verdicts)("the list's verdict %s", (verdict) => {
+    expect(verdictWords(verdict).long).toMatch(/^[A-Z].+[.?]$/);
+    expect(verdictTone(verdict) === "good").toBe(verdict === "complete");
+  });
+  test.each(reasons)("the list's reason %s has a title and what to do", (reason) => {
+    const [title, todo] = reasonWords(reason) ?? ["", ""];
+    expect(title).toMatch(/^[A-Z].+[^.]$/);
+    expect(todo).toMatch(/^[A-Z].+[.?]$/);
+    expect((todo.match(/`/g) ?? []).length % 2).toBe(0);
+  });
+  test("states", () => {
+    const parameter = openapi.paths["/api/v1/jobs"].get.parameters.find((one) => one.name === "state");
+    const words = (parameter?.description ?? "").match(/[a-z]+/g) ?? [];
+    expect(words.length).toBeGreaterThanOrEqual(5);
+    for (const state of words) {
+      expect(readJob({ state }).state).toBe(state);
+      expect(stateWords(readJob({ state }).state)).not.toBe("unknown");
+    }
+  });
+
   test.each(["complete", "partial", "host_gone", "scrape_down", "prometheus_gap", "unknown_machine", "past_retention", "too_short", "ambiguous_machine"])("verdict %s", (verdict) =>
     expect(verdictWords(verdict).long).not.toBe(""));
   test.each([
     "waiting_for_start", "waiting_for_finish", "waiting_for_runner", "waiting_for_region", "waiting_for_machine", "no_samples_yet", "upstream_unreachable", "upstream_refused",
     "upstream_invalid", "never_ran", "unknown_machine", "past_retention", "prometheus_gap", "never_registered", "upstream_failed",
-  ])("reason %s says what to do", (reason) => expect(whatToDo(reason, null, "")).not.toBe(""));
+  ])("reason %s says what to do", (reason) => expect(reasonWords(reason)?.[1]).toBeTruthy());
   test("an unknown word is shown as it is", () => {
     expect(verdictWords("brand_new")).toEqual({ short: "brand new", long: "" });
-    expect(whatToDo("brand_new", null, "fallback")).toBe("fallback");
+    for (const reason of ["brand_new", "constructor", "__proto__", null]) expect(reasonWords(reason)).toBeNull();
+    for (const verdict of ["constructor", "__proto__"]) expect(verdictWords(verdict).long).toBe("");
   });
 });

@@ -44,9 +44,40 @@ const EDITS = [
   [/if \(scaleKey != xScaleKey \|\| \([\s\S]+?sc\.range = fnOrSelf\(rn[\s\S]+?\)\s*\);\n/, "sc.range = rn;\n", 1],
   [/(?<=const (?:days|months)3 = )/g, "/*@__PURE__*/ ", 2],
   [/const localTz = [^;]+;/, "", 1],
+  // Every scale gets its range from the page: nothing is found from the data.
+  [/function autoScaleX\(\) \{[\s\S]+?\n\t\}\n/, "function autoScaleX() {}\n", 1],
+  [/function accScale\([^\n]+[\s\S]+?\n\t\}\n/, "function accScale() {}\n", 1],
+  [/\b(?:sc|wsc|scaleOpts)\.from != null\b/g, "false", 3],
+  [/\b(?:sc|wsc)\.from == null\b/g, "true", 4],
+  // No messages between charts.
+  [/(?:_pub && )?pubSync\([^;{]+\);/g, "{}", 5],
+  [/const syncOpts = assign\(\{[\s\S]+?self\.pub = pub;\n/, "", 1],
+  [/events\["setSeries"\] = [\s\S]+?\n\t\};\n/, "", 1],
+  [/if \(syncKey != null\) \{/, "if (false) {", 1],
+  [/sync\.unsub\(self\);/, "", 1],
+  // No axis titles, border lines or tick marks; paddings are numbers; no plugins.
+  [/axis\.label != null/g, "false", 3],
+  [/\b(?:ticks|border)\.show\b/g, "false", 3],
+  [/\(opts\.padding \|\| \[[^\]]+\]\)\.map\(p => [^\n]+\);/, "opts.padding.map(fnOrSelf);", 1],
+  [/\(opts\.plugins \|\| \[\]\)\.forEach\(/g, "[].forEach(", 2],
+  [/ : av \|\| numAxisVals\b/, " : av", 1],
+  [/ : sv \|\| numSeriesVal;/, " : sv;", 1],
+  [/assign\(\{\}, legendOpts, opts\.legend\)/, "{}", 1],
+  [/\{\n\t\tlegend\.idxs = activeIdxs;[\s\S]+?\n\t\}\n/, "", 1],
+  [/if \(opts\.focus != null\)/, "if (false)", 1],
+  // Series and bands do not come and go.
+  [/self\.(?:addSeries|delSeries|addBand|setBand|delBand|setLegend) = \w+;/g, "", 6],
+  [/pt = initCursorPt\(s, i\);/g, "pt = null;", 2],
+  [/let pt = (?:cursorOnePt \? cursorPts\[0\] : )?cursorPts\[i\];/g, "let pt = null;", 3],
+  // Dragging goes sideways only.
+  [/\bif \(dragY\)/g, "if (false)", 2],
+  [/\bif \(!dragY\)/, "if (true)", 1],
+  [/dragY = drag\.y && rawDY >= drag\.dist;/, "dragY = false;", 1],
+  [/if \(uni != null\) \{/, "if (false) {", 1],
+  [/else if \(drag\.x && drag\.y && \(dragX \|\| dragY\)\)/, "else if (false)", 1],
   // Exports nobody here imports.
   [/\nuPlot\.(?:fmtNum|rangeNum|rangeLog|rangeAsinh|orient)\s+= \w+;/g, "", 5],
-  [/uPlot\.(?:join|fmtDate|tzDate|addGap|clipGaps) +=[^;]+;/g, "", 5],
+  [/uPlot\.(?:join|fmtDate|tzDate|addGap|clipGaps|assign|sync) +=[^;]+;/g, "", 7],
   [/\(paths\.(?:stepped|bars|spline) +=[^;]+;/g, "", 3],
 ];
 
