@@ -21,7 +21,7 @@ mod tests;
 
 pub use access::{Access, Authorization};
 pub use reply::{Body, Reply};
-pub use words::{Fault, host_of, one_line, redirect};
+pub use words::{Fault, form, host_of, one_line, percent_encoded, redirect};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits;

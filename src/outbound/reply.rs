@@ -33,8 +33,9 @@ impl Reply {
         value.to_str().ok()
     }
 
-    /// The first line that an error answer says, made harmless; possibly empty.
-    pub async fn words(mut self) -> String {
+    /// The beginning of what an error answer says: to be searched for words, and to be shown through
+    /// [`one_line`] alone.
+    pub async fn error_body(mut self) -> Vec<u8> {
         let mut body = Vec::new();
         // The status is the fact; a body that breaks off only shortens the quote.
         while let Ok(Some(chunk)) = self.response.chunk().await
@@ -43,7 +44,12 @@ impl Reply {
             body.extend_from_slice(&chunk);
         }
         body.truncate(ERROR_BYTES_MAX);
-        one_line(&body)
+        body
+    }
+
+    /// The first line that an error answer says, made harmless; possibly empty.
+    pub async fn words(self) -> String {
+        one_line(&self.error_body().await)
     }
 
     /// The body, if it is of one of the media types, to be read up to `limit` bytes.

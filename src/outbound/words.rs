@@ -85,6 +85,30 @@ pub fn one_line(text: &[u8]) -> String {
         .collect()
 }
 
+/// `name=value&...`, as a query string or the body of a form.
+#[must_use]
+pub fn form(parameters: &[(&str, &str)]) -> String {
+    let pairs = parameters
+        .iter()
+        .map(|(name, value)| format!("{}={}", percent_encoded(name), percent_encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// `text` as a part of a query string or of a path.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match char::from(byte) {
+            plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '~') => {
+                encoded.push(plain);
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 /// Why a redirect to `location` is an error: credentials go only where the registration points. The
 /// rest of the target may be a secret and is not shown.
 #[must_use]
@@ -127,6 +151,12 @@ mod tests {
         assert_eq!(one_line(&[0xff; 3]), "???");
         assert_eq!(one_line(&[b'x'; 5_000]).len(), 200);
         assert_eq!(one_line(b""), "");
+    }
+
+    #[test]
+    fn everything_but_unreserved_bytes_is_encoded() {
+        assert_eq!(percent_encoded("up{a=\"b c\"}"), "up%7Ba%3D%22b%20c%22%7D");
+        assert_eq!(form(&[("a[]", "1&2"), ("b", "")]), "a%5B%5D=1%262&b=");
     }
 
     #[test]

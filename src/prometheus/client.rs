@@ -1,13 +1,13 @@
 //! The HTTP side: the shared client with a gate per region, and errors that name the region.
 
-use super::fault;
+use super::fault::{self, Denial};
 use super::site::Site;
 use crate::error::Error;
 use crate::limits;
 use crate::model::id::RegionName;
 use crate::outbound::{self, Access, Authorization, Outbound, SecretReader, Timeouts};
 use crate::source_port::{SourceError, SourceErrorKind};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -99,27 +99,56 @@ pub(super) struct Reply<'a> {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Reply<'_> {
-    /// Whether the server has no such path.
-    pub(super) fn is_not_found(&self) -> bool {
-        self.reply.status() == StatusCode::NOT_FOUND
-    }
-
-    /// The body of a success of media type `media`, of at most `limit` bytes.
+impl<'a> Reply<'a> {
+    /// The body of a success that is of one of the media types, to be read up to `limit` bytes.
     ///
     /// # Errors
-    /// As the status says; `Invalid` for another type or a larger body, `Unreachable` if the body
-    /// stops half way.
-    pub(super) async fn body(self, media: &str, limit: usize) -> Result<Vec<u8>, SourceError> {
+    /// As the status says; `Invalid` for another type.
+    pub(super) async fn body(self, media: &[&str], limit: usize) -> Result<Body<'a>, Denial> {
         let status = self.reply.status();
         if !status.is_success() {
             let location = self.reply.header("location").map(str::to_owned);
-            let words = self.reply.words().await;
-            let (kind, what) = fault::status(status, location.as_deref(), &words);
-            return Err(self.site.error(kind, what));
+            let said = self.reply.error_body().await;
+            return Err(fault::denial(self.site, status, location.as_deref(), &said));
         }
-        let local = |fault: outbound::Fault| fault::local(self.site, &fault);
-        let body = self.reply.body(&[media], limit).map_err(local)?;
-        body.whole().await.map_err(local)
+        let body = self.reply.body(media, limit);
+        Ok(Body {
+            site: self.site,
+            body: body.map_err(|fault| fault::local(self.site, &fault))?,
+            _permit: self._permit,
+        })
+    }
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(super) struct Body<'a> {
+    site: &'a Site<'a>,
+    body: outbound::Body,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Body<'_> {
+    /// Which of the media types it is: the index in the list that was given.
+    pub(super) fn media(&self) -> usize {
+        self.body.media()
+    }
+
+    /// The next piece, `None` at the end.
+    ///
+    /// # Errors
+    /// `Invalid` beyond the limit, `Unreachable` if the body stops half way.
+    pub(super) async fn piece(&mut self) -> Result<Option<bytes::Bytes>, SourceError> {
+        let piece = self.body.next().await;
+        piece.map_err(|fault| fault::local(self.site, &fault))
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// As [`Self::piece`].
+    pub(super) async fn whole(self) -> Result<Vec<u8>, SourceError> {
+        let body = self.body.whole().await;
+        body.map_err(|fault| fault::local(self.site, &fault))
     }
 }

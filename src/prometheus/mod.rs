@@ -1,5 +1,9 @@
-//! The Prometheus adapter: raw samples of one machine by remote read, and two questions about the
-//! server itself.
+//! The Prometheus adapter: raw samples of one machine, and two questions about the server itself.
+//!
+//! Servers speak different protocols, from the best to the most common: remote read in one block or in
+//! chunks (Prometheus, Mimir), VictoriaMetrics' export, and a bare range selector by the query API
+//! (Thanos and everyone else). `ladder` finds out which, each has its own module, and whatever comes
+//! goes through `series`.
 //!
 //! It implements [`MetricSource`] and trusts nothing it receives. What it guarantees to the
 //! assembler:
@@ -17,35 +21,49 @@
 //! - It goes where the registration points and nowhere else: no redirects, no proxies from the
 //!   environment.
 //!
-//! Nothing is retried here: the durable queue above owns time, and acts on the kind of the error.
+//! Nothing is retried here: the durable queue above owns time, and acts on the kind of the error. What is
+//! asked again is another question: another protocol, or a part of the window.
 
+mod api;
+mod chunks;
 mod client;
-mod decode;
+mod export;
 mod fault;
+mod json;
+mod ladder;
 mod read;
+mod remote_read;
+mod samples;
 mod select;
+mod selector;
+mod series;
 mod site;
 mod status;
 mod wire;
+mod xor;
 
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_real;
+#[cfg(test)]
+mod tests_steps;
 
 use crate::error::Error;
 use crate::model::id::RegionName;
 use crate::model::runner::Region;
 use crate::outbound::{SecretReader, Timeouts};
 use crate::source_port::{MetricSource, RawSeries, SeriesRequest, SourceError};
-use crate::time::TimeRange;
+use crate::time::{SharedClock, TimeRange};
 use client::Client;
 use futures::future::BoxFuture;
+use ladder::Ladder;
 
 /// Reads raw series from the Prometheus servers of all regions.
 #[derive(Debug)]
 pub struct PrometheusSource {
     client: Client,
+    ladder: Ladder,
 }
 
 impl PrometheusSource {
@@ -53,9 +71,14 @@ impl PrometheusSource {
     ///
     /// # Errors
     /// `Unavailable` if the machine has no certificate authorities to verify servers with.
-    pub fn new(secrets: SecretReader, timeouts: Timeouts) -> Result<Self, Error> {
+    pub fn new(
+        secrets: SecretReader,
+        timeouts: Timeouts,
+        clock: SharedClock,
+    ) -> Result<Self, Error> {
         Ok(Self {
             client: Client::new(secrets, timeouts)?,
+            ladder: Ladder::new(clock),
         })
     }
 }
@@ -65,7 +88,7 @@ impl MetricSource for PrometheusSource {
         &'a self,
         request: &'a SeriesRequest,
     ) -> BoxFuture<'a, Result<Vec<RawSeries>, SourceError>> {
-        Box::pin(read::read(&self.client, request))
+        Box::pin(read::read(&self.client, &self.ladder, request))
     }
 
     fn retention_ms<'a>(

@@ -145,8 +145,9 @@ async fn archived(fleet: &Fleet) -> Vec<Case<'_>> {
         ..Config::default()
     };
     let secrets = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-    let source = PrometheusSource::new(Box::new(secrets), Timeouts::default()).unwrap();
     let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let timeouts = Timeouts::default();
+    let source = PrometheusSource::new(Box::new(secrets), timeouts, Arc::clone(&shared)).unwrap();
     let server = Server::bind(&config, Arc::new(source), shared)
         .await
         .unwrap();
