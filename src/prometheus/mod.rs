@@ -42,6 +42,9 @@ mod status;
 mod wire;
 mod xor;
 
+/// The decoders alone, for the benches.
+#[cfg(feature = "testkit")]
+pub mod decoders;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

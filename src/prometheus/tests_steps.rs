@@ -1,12 +1,12 @@
 //! Every step of the ladder against servers that misbehave, and what leads from one to the next.
 
 use super::tests::{FROM, IMPATIENT, MINUTE, PATIENT, checked, request, series, source};
-use super::xor::tests::encode;
 use super::*;
 use crate::limits;
 use crate::source_port::SourceErrorKind::{self, Invalid, Refused, Unreachable};
 use crate::testkit::fake_prometheus::{FakePrometheus, read_response, remote_read_reply, snappy};
 use crate::testkit::scripted::{Answer, Received, Reply, ScriptedServer};
+use crate::testkit::streamed::{self, xor_chunk as encode};
 use crate::time::{TimeRange, TimestampMs};
 use prost::Message as _;
 use std::time::Duration;
@@ -84,33 +84,10 @@ impl Way {
 }
 
 fn frame(kind: i32, instance: &str, data: Vec<u8>) -> Vec<u8> {
-    let field = |number: u8, content: &[u8]| {
-        let mut bytes = vec![number << 3 | 2];
-        prost::encoding::encode_varint(content.len().try_into().unwrap(), &mut bytes);
-        [&bytes, content].concat()
-    };
-    let label = |name: &str, value: &str| {
-        let label = wire::Label {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
-        field(1, &label.encode_to_vec())
-    };
-    let chunk = wire::Chunk { r#type: kind, data };
-    let series = [
-        label("__name__", "node_load1"),
-        label("instance", instance),
-        field(2, &chunk.encode_to_vec()),
-    ];
-    let message = field(1, &series.concat());
-    let mut frame = Vec::new();
-    prost::encoding::encode_varint(message.len().try_into().unwrap(), &mut frame);
-    [
-        &frame,
-        &crc32c::crc32c(&message).to_be_bytes()[..],
-        &message,
-    ]
-    .concat()
+    streamed::frame(&streamed::message(
+        &series("node_load1", instance, &[]),
+        &[(kind, data)],
+    ))
 }
 
 /// A server that has only `way`.

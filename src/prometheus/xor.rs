@@ -187,4 +187,4 @@ impl<'a> Bits<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

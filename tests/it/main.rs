@@ -28,3 +28,5 @@ mod schemas;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod ways;

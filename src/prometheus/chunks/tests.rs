@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::id::RegionName;
-use crate::prometheus::xor::tests::encode;
+use crate::testkit::streamed::{self, frame as frame_of, xor_chunk as encode};
 use crate::time::{TimeRange, TimestampMs};
 use proptest::prelude::*;
 
@@ -25,44 +25,17 @@ fn samples(range: std::ops::Range<i64>) -> Vec<(i64, f64)> {
         .collect()
 }
 
-/// A length-delimited field.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    prost::encoding::encode_varint(content.len().try_into().unwrap(), &mut bytes);
-    bytes.extend_from_slice(content);
-    bytes
-}
-
-fn chunk(kind: i32, data: Vec<u8>) -> Vec<u8> {
-    field(2, &Chunk { r#type: kind, data }.encode_to_vec())
-}
-
-fn message(name: &str, instance: &str, chunks: &[Vec<u8>]) -> Vec<u8> {
-    let label = |name: &str, value: &str| {
-        let label = wire::Label {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
-        field(1, &label.encode_to_vec())
-    };
-    let labels = [label("__name__", name), label("instance", instance)].concat();
-    // The index of the query behind it: a number, which is passed over.
-    [field(1, &[labels, chunks.concat()].concat()), vec![0x10, 0]].concat()
-}
-
-fn frame_of(message: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    prost::encoding::encode_varint(message.len().try_into().unwrap(), &mut bytes);
-    bytes.extend_from_slice(&crc32c::crc32c(message).to_be_bytes());
-    bytes.extend_from_slice(message);
-    bytes
+fn message(name: &str, instance: &str, chunks: &[(i32, Vec<u8>)]) -> Vec<u8> {
+    let mut series = expected(name, Vec::new());
+    instance.clone_into(&mut series.labels[0].1);
+    streamed::message(&series, chunks)
 }
 
 fn xor_frame(name: &str, range: std::ops::Range<i64>) -> Vec<u8> {
     frame_of(&message(
         name,
         "m:9100",
-        &[chunk(wire::XOR, encode(&samples(range)))],
+        &[(wire::XOR, encode(&samples(range)))],
     ))
 }
 
@@ -90,7 +63,7 @@ fn the_check_value_of_the_sum() {
 
 #[test]
 fn a_long_series_spans_frames_chunks_overlap_and_are_clipped() {
-    let two_chunks = [(40..70), (60..130)].map(|range| chunk(wire::XOR, encode(&samples(range))));
+    let two_chunks = [(40..70), (60..130)].map(|range| (wire::XOR, encode(&samples(range))));
     let answer = [
         xor_frame("up", 0..3),
         xor_frame("node_load1", -5..40),
@@ -120,11 +93,11 @@ fn what_is_wrong_is_named() {
         (huge.to_vec(), Unfit::TooLarge),
         (frame_of(b"\x0a\xff"), Unfit::NotProtobuf),
         (
-            frame_of(&message("up", "m:9100", &[chunk(4, Vec::new())])),
+            frame_of(&message("up", "m:9100", &[(4, Vec::new())])),
             Unfit::ChunkType(4),
         ),
         (
-            frame_of(&message("up", "m:9100", &[chunk(1, vec![0, 9])])),
+            frame_of(&message("up", "m:9100", &[(1, vec![0, 9])])),
             Unfit::BadChunk,
         ),
         (
@@ -154,7 +127,7 @@ fn samples_are_bounded() {
     let mut data = encode(&level);
     data.resize(2 + 18 + 65_535 / 4, 0);
     data[..2].fill(0xff);
-    let chunks = vec![chunk(wire::XOR, data); limits::FETCH_SAMPLES_MAX / 65_535 + 1];
+    let chunks = vec![(wire::XOR, data); limits::FETCH_SAMPLES_MAX / 65_535 + 1];
     let answer = frame_of(&message("up", "m:9100", &chunks));
     let wide = SeriesRequest {
         range: TimeRange::new(TimestampMs(FROM), TimestampMs(i64::MAX)),

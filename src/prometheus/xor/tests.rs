@@ -1,93 +1,10 @@
-//! The decoder on chunks of a real Prometheus, on those of an encoder written as the server's is, and
-//! on what no server writes.
+//! The decoder on chunks of a real Prometheus, on those of an encoder written as the server's is, and on
+//! what no server writes.
 
 use super::*;
 use crate::source_port::STALE;
+use crate::testkit::streamed::{BitWriter, xor_chunk as encode};
 use proptest::prelude::*;
-
-/// Writes bits, highest first.
-#[derive(Default)]
-struct Writer {
-    bytes: Vec<u8>,
-    used: usize,
-}
-
-impl Writer {
-    fn bits(&mut self, value: u64, count: usize) {
-        for at in (0..count).rev() {
-            if self.used.is_multiple_of(8) {
-                self.bytes.push(0);
-            }
-            let bit = u8::from(value >> at & 1 == 1);
-            *self.bytes.last_mut().unwrap() |= bit << (7 - self.used % 8);
-            self.used += 1;
-        }
-    }
-
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bits(value & 0x7f | 0x80, 8);
-            value >>= 7;
-        }
-        self.bits(value, 8);
-    }
-}
-
-/// The chunk of these samples; the server's appender, step by step.
-pub(in crate::prometheus) fn encode(samples: &[(i64, f64)]) -> Vec<u8> {
-    let mut out = Writer::default();
-    let (mut time, mut delta, mut value) = (0_i64, 0_i64, 0_u64);
-    let mut window: Option<(u32, u32)> = None;
-    for (index, (ts, new)) in samples.iter().enumerate() {
-        let new = new.to_bits();
-        match index {
-            0 => {
-                out.varint(((ts << 1) ^ (ts >> 63)).cast_unsigned());
-                out.bits(new, 64);
-            }
-            1 => {
-                delta = ts.wrapping_sub(time);
-                out.varint(delta.cast_unsigned());
-            }
-            _ => {
-                let now = ts.wrapping_sub(time);
-                let change = now.wrapping_sub(delta);
-                delta = now;
-                let fits =
-                    |bits: u32| (-(1_i64 << (bits - 1)) < change) && change <= 1 << (bits - 1);
-                match change {
-                    0 => out.bits(0, 1),
-                    _ if fits(14) => (out.bits(0b10, 2), out.bits(change.cast_unsigned(), 14)).1,
-                    _ if fits(17) => (out.bits(0b110, 3), out.bits(change.cast_unsigned(), 17)).1,
-                    _ if fits(20) => (out.bits(0b1110, 4), out.bits(change.cast_unsigned(), 20)).1,
-                    _ => (out.bits(0b1111, 4), out.bits(change.cast_unsigned(), 64)).1,
-                }
-            }
-        }
-        if index > 0 {
-            let xor = new ^ value;
-            let (leading, trailing) = (xor.leading_zeros().min(31), xor.trailing_zeros());
-            match window {
-                _ if xor == 0 => out.bits(0, 1),
-                Some((left, right)) if leading >= left && trailing >= right => {
-                    out.bits(0b10, 2);
-                    out.bits(xor >> right, (64 - left - right).try_into().unwrap());
-                }
-                _ => {
-                    let size = 64 - leading - trailing;
-                    out.bits(0b11, 2);
-                    out.bits(leading.into(), 5);
-                    out.bits((size % 64).into(), 6);
-                    out.bits(xor >> trailing, size.try_into().unwrap());
-                    window = Some((leading, trailing));
-                }
-            }
-        }
-        (time, value) = (*ts, new);
-    }
-    let count = u16::try_from(samples.len()).unwrap();
-    [&count.to_be_bytes()[..], &out.bytes].concat()
-}
 
 fn decoded(chunk: &[u8]) -> Result<Vec<(i64, u64)>, BadChunk> {
     let mut all = Vec::new();
@@ -170,7 +87,7 @@ fn every_truncation_is_noticed_and_an_empty_chunk_is_empty() {
 #[test]
 fn what_no_writer_says_is_refused() {
     // Sample 0, then in sample 1 a window that is wider than a value: 31 zeros and 40 bits.
-    let mut out = Writer::default();
+    let mut out = BitWriter::default();
     out.varint(0);
     out.bits(0, 64);
     out.varint(15);
