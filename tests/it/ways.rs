@@ -23,6 +23,8 @@ const JOBS: usize = 200;
 const LIMIT: &str = "2000";
 /// Reads at once; the source lets two through.
 const AT_ONCE: usize = 8;
+/// How VictoriaMetrics counts requests for what it does not have.
+const UNSUPPORTED: &str = "reason=\"unsupported\"";
 const PADDING_MS: (i64, i64) = (31_000, 30_000);
 
 /// A way to ask: how the region is registered decides which.
@@ -86,7 +88,7 @@ fn assembled(job: &FleetJob, series: &[RawSeries]) -> Assembled {
     })
 }
 
-/// What a server counted: requests by the labels of the counter `name`.
+/// What a server counted: the counter `name` by its labels.
 async fn counted(url: &str, name: &str) -> BTreeMap<String, u64> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let page = client.get(format!("{url}/metrics")).send().await.unwrap();
@@ -94,7 +96,7 @@ async fn counted(url: &str, name: &str) -> BTreeMap<String, u64> {
     let lines = page.lines().filter_map(|line| line.strip_prefix(name));
     lines
         .filter_map(|line| line.rsplit_once(' '))
-        .map(|(labels, count)| (labels.to_owned(), count.parse().unwrap_or(0)))
+        .map(|(labels, count)| (format!("{name}{labels}"), count.parse().unwrap_or(0)))
         .collect()
 }
 
@@ -181,7 +183,7 @@ async fn requests_so_far(prometheus: &Prometheus, victoria: &VictoriaMetrics) ->
     let mut all = counted(&prometheus.url(), "prometheus_http_requests_total").await;
     all.extend(counted(&victoria.url(), "vm_http_requests_total").await);
     all.extend(counted(&victoria.url(), "vm_http_request_errors_total").await);
-    all.retain(|labels, _| labels.contains("/api/v1/"));
+    all.retain(|labels, _| labels.contains("/api/v1/") || labels.contains(UNSUPPORTED));
     all
 }
 
@@ -234,6 +236,11 @@ fn check_what_was_asked(asked: &[Counts]) {
     assert_eq!(count(2, &[query, "code=\"200\""]), jobs + refused);
     assert_eq!(count(2, &[read]), 0);
     // One request in vain, whatever the number of reads that began at once.
-    assert_eq!(count(3, &["path=\"/api/v1/export\""]), jobs);
-    assert_eq!(count(4, &["path=\"/api/v1/query\""]), jobs);
+    for (way, path) in [
+        (3, "path=\"/api/v1/export\""),
+        (4, "path=\"/api/v1/query\""),
+    ] {
+        assert_eq!(count(way, &["vm_http_requests_total", path]), jobs);
+        assert_eq!(count(way, &[UNSUPPORTED]), 1);
+    }
 }
