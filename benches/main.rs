@@ -1,4 +1,4 @@
-//! Figures of the storage path: `cargo bench --features testkit [-- encode|seal|point_read]`.
+//! Figures of the storage path: `cargo bench --features testkit [-- encode|seal|point_read|fetch_decode]`.
 //!
 //! Not timed tests: they print sizes and CPU times (of the thread, so that a busy machine disturbs
 //! them little) on the corpus of `testkit::corpus`: 20,000 jobs, log-normal, median 3 min, a 10 s
@@ -11,6 +11,8 @@
     clippy::indexing_slicing,
     reason = "a program that prints figures and may stop at the first thing that fails"
 )]
+
+mod fetch_decode;
 
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
@@ -39,6 +41,13 @@ fn main() {
         .filter(|arg| !arg.starts_with('-'))
         .collect();
     let is_wanted = |group: &str| wanted.is_empty() || wanted.iter().any(|name| name == group);
+    if is_wanted("fetch_decode") {
+        fetch_decode::run();
+    }
+    if wanted == ["fetch_decode"] {
+        // It has no use for the corpus, which takes a while.
+        return;
+    }
     let mut jobs: Vec<ArchivedJob> = Corpus::new(CorpusSpec::default()).collect();
     jobs.sort_by_key(|job| order(job.row.keys));
     let rows: usize = jobs.iter().map(|job| job.profile.rows()).sum();

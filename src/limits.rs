@@ -19,12 +19,25 @@ pub const REGION_HEADERS_MAX: usize = 16;
 
 /// Connecting to a Prometheus.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Clients with an authority of their own: one per distinct `ca_file`, and those of rotated ones.
+pub const OUTBOUND_CLIENTS_MAX: usize = 64;
 /// Silence while reading an answer.
 pub const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// One fetch from first byte to last (an unread stream holds one of the server's 10 read slots).
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// A remote-read answer, compressed and decompressed: a day at 1 s on 64 cores is 40 MiB.
 pub const FETCH_BYTES_MAX: usize = 64 << 20;
+/// Samples of one fetch, 16 bytes each in memory: what a full answer in one block can hold, where a
+/// sample takes at least 9 bytes. Chunks may take a quarter of a byte.
+pub const FETCH_SAMPLES_MAX: usize = FETCH_BYTES_MAX / 8;
+/// How often the window of a fetch is halved for a server that does not answer so much at once: into at
+/// most 32 parts, asked for one after the other.
+pub const FETCH_SPLITS_MAX: u32 = 5;
+/// No part of a window is shorter than this: at 15 s it has four samples of each series.
+pub const FETCH_PART_MS_MIN: i64 = 60_000;
+/// How long a region's protocol is taken for known if it is not the best one: long enough that the
+/// extra request does not count, short enough that an upgrade is noticed.
+pub const LADDER_KNOWN_FOR: Duration = Duration::from_secs(3_600);
 /// A small JSON or text answer (status, errors).
 pub const SMALL_ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Series of one job: 256 cores x 8 modes, 500 devices with 2 series each, and the rest.

@@ -2,7 +2,8 @@
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
-use crate::prometheus::{PrometheusSource, Timeouts};
+use crate::outbound::Timeouts;
+use crate::prometheus::PrometheusSource;
 use crate::server::Server;
 use crate::telemetry;
 use crate::time::SystemClock;
@@ -36,9 +37,11 @@ pub(super) async fn run(args: Args) -> Result<()> {
         config.listen = listen;
     }
     telemetry::init_logs(&log_filter(&config));
-    let source = PrometheusSource::new(Box::new(config::read_secret), Timeouts::default())?;
+    let clock = SystemClock::shared();
+    let secrets = Box::new(config::read_secret);
+    let source = PrometheusSource::new(secrets, Timeouts::default(), Arc::clone(&clock))?;
     let stop = stop_signal()?;
-    let server = Server::bind(&config, Arc::new(source), SystemClock::shared()).await?;
+    let server = Server::bind(&config, Arc::new(source), clock).await?;
     super::out::note(&format!(
         "tachograph: listening on http://{}",
         server.address()

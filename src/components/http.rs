@@ -24,20 +24,6 @@ pub(super) async fn post(port: u16, path: &str, body: &str) -> io::Result<(u16, 
     send(port, "POST", path, body).await
 }
 
-/// `text` as part of a query string.
-pub(super) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match char::from(byte) {
-            plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '~') => {
-                encoded.push(plain);
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 async fn send(port: u16, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
     tokio::time::timeout(TIMEOUT, exchange(port, method, path, body))
         .await
@@ -73,11 +59,6 @@ async fn exchange(port: u16, method: &str, path: &str, body: &str) -> io::Result
 mod tests {
     use super::*;
     use std::net::TcpListener;
-
-    #[test]
-    fn everything_but_unreserved_bytes_is_encoded() {
-        assert_eq!(percent_encoded("up{a=\"b c\"}"), "up%7Ba%3D%22b%20c%22%7D");
-    }
 
     #[tokio::test]
     async fn reads_status_and_body_and_fails_on_a_closed_port() {

@@ -4,6 +4,7 @@ use super::http;
 use super::port::{start_on_free_port, wait_ready};
 use super::process::{Component, Program, make_dir, write_file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::outbound::percent_encoded;
 use crate::time::TimestampMs;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -157,7 +158,7 @@ impl Prometheus {
     /// `Unavailable` if it does not answer.
     pub async fn query(&self, query: &str, time: TimestampMs) -> Result<String> {
         let (seconds, millis) = (time.0.div_euclid(1_000), time.0.rem_euclid(1_000));
-        let query = http::percent_encoded(query);
+        let query = percent_encoded(query);
         let path = format!("/api/v1/query?query={query}&time={seconds}.{millis:03}");
         match http::get(self.port, &path).await {
             Ok((200, text)) => Ok(text),

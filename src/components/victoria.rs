@@ -4,6 +4,7 @@ use super::http;
 use super::port::start_on_free_port;
 use super::process::{Component, Program};
 use crate::error::{Error, ErrorKind, Result};
+use crate::outbound::percent_encoded;
 use crate::time::TimeRange;
 use std::path::Path;
 
@@ -70,7 +71,7 @@ impl VictoriaMetrics {
     /// # Errors
     /// `Unavailable` if it does not answer.
     pub async fn export(&self, name: &str, instance: &str, range: TimeRange) -> Result<String> {
-        let selector = http::percent_encoded(&format!("{name}{{instance=\"{instance}\"}}"));
+        let selector = percent_encoded(&format!("{name}{{instance=\"{instance}\"}}"));
         let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000));
         let (from, to) = range.to_inclusive();
         let (from, to) = (seconds(from), seconds(to));

@@ -1,177 +1,189 @@
 //! What went wrong between us and a server, in words for the person who must mend it.
 //!
-//! Every text here is one line. What a server sent is quoted only through [`one_line`].
+//! Every text here is one line.
 
-use super::Timeouts;
-use super::site::host_of;
-use crate::source_port::SourceErrorKind;
-use reqwest::{StatusCode, Url};
+use super::site::Site;
+use crate::outbound::{Fault, one_line, redirect};
+use crate::source_port::{SourceError, SourceErrorKind};
+use reqwest::StatusCode;
 
-/// Characters of a server's own words in a message.
-const QUOTE_CHARS_MAX: usize = 200;
-
-/// The first line of foreign text that says anything, made harmless: at most 200 characters, letters,
-/// digits, blanks and ASCII punctuation only. Empty for markup, whose first line says nothing.
-pub(super) fn one_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let line = line.filter(|line| !line.starts_with('<')).unwrap_or("");
-    line.chars()
-        .map(|c| {
-            if c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric() {
-                c
-            } else {
-                '?'
-            }
-        })
-        .take(QUOTE_CHARS_MAX)
-        .collect()
-}
-
-/// A call that got no complete answer. Always worth another try: even a wrong host name may be a
-/// name service that is down.
-pub(super) fn transport(error: &reqwest::Error, timeouts: Timeouts) -> String {
-    let Timeouts {
-        connect,
-        idle,
-        total,
-    } = timeouts;
-    match (error.is_timeout(), error.is_connect()) {
-        (true, true) => format!(
-            "no connection within {connect:?}; check that the server runs and a firewall lets us through"
+/// A call without an answer that could be used.
+pub(super) fn local(site: &Site<'_>, fault: &Fault) -> SourceError {
+    let (kind, advice) = match fault {
+        Fault::Setup(_) => (SourceErrorKind::Refused, "; mend the region's registration"),
+        Fault::Transport(_) => (SourceErrorKind::Unreachable, ""),
+        Fault::Media(_) => (
+            SourceErrorKind::Invalid,
+            "; the region's url must lead to a metrics server, not to a login page or another \
+             service",
         ),
-        (true, false) => format!(
-            "no complete answer in time ({idle:?} of silence or {total:?} in total); \
-             the server is overloaded or stuck, look at its own load"
-        ),
-        (false, true) => format!(
-            "cannot connect: {}; check that the server runs and that the region's url is right",
-            root_cause(error)
-        ),
-        (false, false) => format!(
-            "the connection broke before the answer was complete: {}; \
-             check whether the server or a proxy before it restarted",
-            root_cause(error)
-        ),
-    }
-}
-
-/// The innermost cause: the outer ones only repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    one_line(cause.to_string().as_bytes())
-}
-
-/// An answer that is no success: what the pipeline does about it, and why. `quote` is what the server
-/// said, `location` the target of a redirect.
-pub(super) fn status(
-    status: StatusCode,
-    location: Option<&str>,
-    quote: &str,
-) -> (SourceErrorKind, String) {
-    // Prometheus reports a timeout while it reads its storage as 422.
-    let ran_out_of_time = quote.contains("deadline") || quote.contains("timed out");
-    let (kind, advice) = match status.as_u16() {
-        408 | 429 | 500.. => (
-            SourceErrorKind::Unreachable,
-            "the server is busy, starting or broken; look at its log if this goes on".to_owned(),
-        ),
-        422 if ran_out_of_time => (
-            SourceErrorKind::Unreachable,
-            "the server is overloaded; look at its own load if this goes on".to_owned(),
-        ),
-        300..=399 => (SourceErrorKind::Refused, redirect(location)),
-        401 | 403 => (
-            SourceErrorKind::Refused,
-            "check the region's headers and bearer_token_file".to_owned(),
-        ),
-        404 | 405 => (
-            SourceErrorKind::Refused,
-            "check the region's url and its path prefix; it must be a Prometheus that allows this API"
-                .to_owned(),
-        ),
-        _ => (
-            SourceErrorKind::Refused,
-            "the server does not want this request; its log may say why".to_owned(),
+        Fault::TooLarge(_) => (
+            SourceErrorKind::Invalid,
+            "; check whether the machine's label matches more than one machine",
         ),
     };
-    let colon = if quote.is_empty() { "" } else { ": " };
-    (kind, format!("HTTP {status}{colon}{quote}; {advice}"))
+    site.error(kind, format_args!("{fault}{advice}"))
 }
 
-/// Redirects are not followed: credentials and requests go only where the registration points.
-fn redirect(location: Option<&str>) -> String {
-    let host = location
-        .and_then(|location| Url::parse(location).ok())
-        .and_then(|url| host_of(&url))
-        .map_or_else(
-            || "another path".to_owned(),
-            |host| one_line(host.as_bytes()),
-        );
-    format!(
-        "redirects (here to {host}) are not followed; register the final address as the region's url"
-    )
+/// What to do about an answer that is no success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// The same later.
+    Retry,
+    /// A smaller window.
+    Split,
+    /// The server does not speak this protocol: another one.
+    NextStep,
+    /// Nothing, until somebody mends something.
+    GiveUp,
 }
+
+/// A call that did not give what was asked for.
+#[derive(Debug)]
+pub(super) struct Denial {
+    pub(super) class: Class,
+    /// What the pipeline gets to see if nothing else helps.
+    pub(super) error: SourceError,
+}
+
+impl From<SourceError> for Denial {
+    /// An error that is not about the form of the question.
+    fn from(error: SourceError) -> Self {
+        let class = match error.kind {
+            SourceErrorKind::Unreachable => Class::Retry,
+            SourceErrorKind::Refused | SourceErrorKind::Invalid => Class::GiveUp,
+        };
+        Self { class, error }
+    }
+}
+
+/// What servers say when they ran out of time while they read (Prometheus: with status 422).
+const OUT_OF_TIME: [&str; 3] = ["deadline exceeded", "timed out", "timeout"];
+/// What they say when the answer would be too large: Prometheus' remote read and queries,
+/// VictoriaMetrics' limits.
+const TOO_MUCH: [&str; 4] = [
+    "exceeded sample limit",
+    "too many samples",
+    "too many points",
+    "-search.max",
+];
+/// What they, and routers before them, say with status 400 when they do not know the protocol:
+/// Prometheus, VictoriaMetrics, vmauth, others.
+const NOT_THERE: [&str; 5] = [
+    "does not support",
+    "unsupported path",
+    "missing route",
+    "not supported",
+    "not implemented",
+];
+
+/// An answer that is no success: what to do about it, and why. `body` is the beginning of what the
+/// server said, `location` the target of a redirect.
+pub(super) fn denial(
+    site: &Site<'_>,
+    status: StatusCode,
+    location: Option<&str>,
+    body: &[u8],
+) -> Denial {
+    let (class, advice) = classify(status, location, &String::from_utf8_lossy(body));
+    let kind = match class {
+        Class::Retry => SourceErrorKind::Unreachable,
+        Class::Split | Class::NextStep | Class::GiveUp => SourceErrorKind::Refused,
+    };
+    let quote = one_line(body);
+    let colon = if quote.is_empty() { "" } else { ": " };
+    Denial {
+        class,
+        error: site.error(kind, format_args!("HTTP {status}{colon}{quote}; {advice}")),
+    }
+}
+
+/// `said` is only searched for words, never shown.
+fn classify(status: StatusCode, location: Option<&str>, said: &str) -> (Class, String) {
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let (class, advice) = match status.as_u16() {
+        300..=399 => return (Class::GiveUp, redirect(location)),
+        400 | 422 if says(&TOO_MUCH) => (
+            Class::Split,
+            "even a part of the job's window is too much; raise the server's limit",
+        ),
+        422 if says(&OUT_OF_TIME) => (
+            Class::Retry,
+            "the server is overloaded; look at its own load if this goes on",
+        ),
+        404 | 405 | 415 | 501 => (Class::NextStep, NO_PROTOCOL),
+        400 if says(&NOT_THERE) => (Class::NextStep, NO_PROTOCOL),
+        408 | 429 | 499 | 500.. => (
+            Class::Retry,
+            "the server is busy, starting or broken; look at its log if this goes on",
+        ),
+        401 | 403 => (
+            Class::GiveUp,
+            "check the region's headers and bearer_token_file or basic_auth",
+        ),
+        _ => (
+            Class::GiveUp,
+            "the server does not want this request; its log may say why",
+        ),
+    };
+    (class, advice.to_owned())
+}
+
+const NO_PROTOCOL: &str = "check the region's url and its path prefix; it must be a Prometheus, a \
+                           VictoriaMetrics or another server with their API";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Class::{GiveUp, NextStep, Retry, Split};
 
     #[test]
-    fn a_quote_is_one_short_printable_line() {
-        assert_eq!(
-            one_line(b"\r\n  exceeded sample limit (2000)\nmore"),
-            "exceeded sample limit (2000)"
-        );
-        assert_eq!(
-            one_line("a\u{202e}b\u{1b}[31mc\0 d\u{e9}".as_bytes()),
-            "a?b?[31mc? d\u{e9}"
-        );
-        assert_eq!(one_line(b"<html><h1>502 Bad Gateway</h1>"), "");
-        assert_eq!(one_line(&[0xff; 3]), "???");
-        assert_eq!(one_line(&[b'x'; 5_000]).len(), 200);
-        assert_eq!(one_line(b""), "");
-    }
-
-    #[test]
-    fn statuses_map_to_what_the_pipeline_does() {
-        use SourceErrorKind::{Refused, Unreachable};
-        for (code, quote, kind) in [
-            (302, "", Refused),
-            (400, "exceeded sample limit (2000)", Refused),
-            (401, "", Refused),
-            (404, "404 page not found", Refused),
-            (408, "", Unreachable),
-            (422, "query processing would load too many samples", Refused),
+    fn every_class_of_answer_is_told_apart() {
+        let long = format!("{{\"error\":\"{}: timed out\"}}", "x".repeat(1_000));
+        for (code, said, class) in [
+            (302, "", GiveUp),
+            (400, "exceeded sample limit (2000)", Split),
+            (
+                400,
+                "server does not support any of the requested response types",
+                NextStep,
+            ),
+            (
+                400,
+                "remoteAddr: \"h:1\"; unsupported path requested: \"/api/v1/read\"",
+                NextStep,
+            ),
+            (400, "missing route for \"/api/v1/read\"", NextStep),
+            (400, "invalid parameter \"query\": parse error", GiveUp),
+            (401, "not supported", GiveUp),
+            (403, "", GiveUp),
+            (404, "404 page not found", NextStep),
+            (405, "", NextStep),
+            (406, "", GiveUp),
+            (408, "", Retry),
+            (415, "", NextStep),
             (
                 422,
-                "expanding series: context deadline exceeded",
-                Unreachable,
+                "query processing would load too many samples into memory",
+                Split,
             ),
-            (429, "", Unreachable),
-            (500, "", Unreachable),
-            (503, "Service Unavailable", Unreachable),
+            (
+                422,
+                "cannot select more than -search.maxSamplesPerQuery=4 samples",
+                Split,
+            ),
+            (422, "expanding series: context deadline exceeded", Retry),
+            (422, long.as_str(), Retry),
+            (422, "bad matcher", GiveUp),
+            (429, "", Retry),
+            (499, "", Retry),
+            (500, "too many samples", Retry),
+            (501, "", NextStep),
+            (502, "<html>", Retry),
+            (503, "query timed out in expression evaluation", Retry),
         ] {
             let code = StatusCode::from_u16(code).unwrap();
-            assert_eq!(status(code, None, quote).0, kind, "{code} {quote}");
+            assert_eq!(classify(code, None, said).0, class, "{code} {said}");
         }
-    }
-
-    #[test]
-    fn a_redirect_names_the_host_and_hides_the_rest() {
-        let (_, text) = status(
-            StatusCode::FOUND,
-            Some("https://login.example:444/?state=secret"),
-            "",
-        );
-        assert!(
-            text.contains("login.example:444") && !text.contains("secret"),
-            "{text}"
-        );
-        let (_, text) = status(StatusCode::FOUND, Some("/login"), "");
-        assert!(text.contains("another path"), "{text}");
     }
 }

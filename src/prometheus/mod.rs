@@ -1,5 +1,9 @@
-//! The Prometheus adapter: raw samples of one machine by remote read, and two questions about the
-//! server itself.
+//! The Prometheus adapter: raw samples of one machine, and two questions about the server itself.
+//!
+//! Servers speak different protocols, from the best to the most common: remote read in one block or in
+//! chunks (Prometheus, Mimir), VictoriaMetrics' export, and a bare range selector by the query API
+//! (Thanos and everyone else). `ladder` finds out which, each has its own module, and whatever comes
+//! goes through `series`.
 //!
 //! It implements [`MetricSource`] and trusts nothing it receives. What it guarantees to the
 //! assembler:
@@ -17,73 +21,52 @@
 //! - It goes where the registration points and nowhere else: no redirects, no proxies from the
 //!   environment.
 //!
-//! Nothing is retried here: the durable queue above owns time, and acts on the kind of the error.
+//! Nothing is retried here: the durable queue above owns time, and acts on the kind of the error. What is
+//! asked again is another question: another protocol, or a part of the window.
 
+mod api;
+mod chunks;
 mod client;
-mod decode;
+mod export;
 mod fault;
+mod json;
+mod ladder;
 mod read;
+mod remote_read;
+mod samples;
 mod select;
+mod selector;
+mod series;
 mod site;
 mod status;
 mod wire;
+mod xor;
 
+/// The decoders alone, for the benches.
+#[cfg(feature = "testkit")]
+pub mod decoders;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_real;
+#[cfg(test)]
+mod tests_steps;
 
 use crate::error::Error;
-use crate::limits;
 use crate::model::id::RegionName;
 use crate::model::runner::Region;
+use crate::outbound::{SecretReader, Timeouts};
 use crate::source_port::{MetricSource, RawSeries, SeriesRequest, SourceError};
-use crate::time::TimeRange;
+use crate::time::{SharedClock, TimeRange};
 use client::Client;
 use futures::future::BoxFuture;
-use std::io;
-use std::path::Path;
-use std::time::Duration;
-
-/// Reads a small local file with a secret. Given by the composition root, since file I/O is not this
-/// module's business; called at each use, so that a rotated token needs no restart.
-pub type SecretReader = Box<dyn Fn(&Path) -> io::Result<String> + Send + Sync>;
-
-/// How long a server may take. The default is what production uses; tests are less patient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until the connection stands.
-    pub connect: Duration,
-    /// Silence before or within an answer.
-    pub idle: Duration,
-    /// The whole exchange, from connecting to the last byte.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: limits::CONNECT_TIMEOUT,
-            idle: limits::READ_IDLE_TIMEOUT,
-            total: limits::FETCH_TIMEOUT,
-        }
-    }
-}
-
-/// Chooses the cryptography of TLS for this process: *ring*. Harmless if something was chosen
-/// before, so that every user of TLS may call it.
-///
-/// reqwest is built without a default of its own, which would drag in a second one (aws-lc, a large
-/// C library); without this call it panics when a client is built.
-pub fn install_tls() {
-    // An error means that a provider is installed already, which is all that is wanted.
-    let _installed_before = rustls::crypto::ring::default_provider().install_default();
-}
+use ladder::Ladder;
 
 /// Reads raw series from the Prometheus servers of all regions.
 #[derive(Debug)]
 pub struct PrometheusSource {
     client: Client,
+    ladder: Ladder,
 }
 
 impl PrometheusSource {
@@ -91,10 +74,14 @@ impl PrometheusSource {
     ///
     /// # Errors
     /// `Unavailable` if the machine has no certificate authorities to verify servers with.
-    pub fn new(secrets: SecretReader, timeouts: Timeouts) -> Result<Self, Error> {
-        install_tls();
+    pub fn new(
+        secrets: SecretReader,
+        timeouts: Timeouts,
+        clock: SharedClock,
+    ) -> Result<Self, Error> {
         Ok(Self {
             client: Client::new(secrets, timeouts)?,
+            ladder: Ladder::new(clock),
         })
     }
 }
@@ -104,7 +91,7 @@ impl MetricSource for PrometheusSource {
         &'a self,
         request: &'a SeriesRequest,
     ) -> BoxFuture<'a, Result<Vec<RawSeries>, SourceError>> {
-        Box::pin(read::read(&self.client, request))
+        Box::pin(read::read(&self.client, &self.ladder, request))
     }
 
     fn retention_ms<'a>(

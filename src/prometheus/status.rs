@@ -1,29 +1,17 @@
 //! Two questions about the server itself, asked when a machine has no samples: does it keep them that
 //! long, and did it scrape anything at all then?
 
-use super::client::{Call, Client, Reply};
+use super::api;
+use super::client::{Call, Client};
+use super::fault::Class;
+use super::select::seconds;
 use super::site::Site;
 use crate::limits;
 use crate::model::id::RegionName;
 use crate::model::runner::Region;
-use crate::source_port::{SourceError, SourceErrorKind};
+use crate::source_port::SourceError;
 use crate::time::TimeRange;
-use reqwest::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-/// Answers are small; compressing them would only cost the server time.
-const HEADERS: [(&str, &str); 3] = [
-    ("accept", "application/json"),
-    ("accept-encoding", "identity"),
-    ("content-type", "application/x-www-form-urlencoded"),
-];
-
-#[derive(Debug, Deserialize)]
-struct Envelope<T> {
-    status: String,
-    data: T,
-}
 
 #[derive(Debug, Deserialize)]
 struct RuntimeInfo {
@@ -46,31 +34,28 @@ struct Element {
 /// page.
 ///
 /// # Errors
-/// As [`SourceErrorKind`] says.
+/// As [`SourceErrorKind`](crate::source_port::SourceErrorKind) says.
 pub(super) async fn retention_ms(
     client: &Client,
     name: &RegionName,
     region: &Region,
 ) -> Result<Option<i64>, SourceError> {
     let site = Site::new(name, region)?;
-    let call = Call {
-        method: Method::GET,
-        path: "/api/v1/status/runtimeinfo",
-        headers: &HEADERS,
-        body: Vec::new(),
-    };
-    let reply = client.send(&site, call).await?;
-    if reply.is_not_found() {
-        return Ok(None);
-    }
-    let info: RuntimeInfo = data(&site, reply).await?;
+    let call = api::get("/api/v1/status/runtimeinfo");
+    let info: RuntimeInfo =
+        match api::data(client, &site, call, limits::SMALL_ANSWER_BYTES_MAX).await {
+            Ok(info) => info,
+            // VictoriaMetrics and others do not have it.
+            Err(denial) if denial.class == Class::NextStep => return Ok(None),
+            Err(denial) => return Err(denial.error),
+        };
     Ok(info.storage_retention.as_deref().and_then(parse_retention))
 }
 
 /// Whether any target of the server has a sample of `up` in the range, good or bad.
 ///
 /// # Errors
-/// As [`SourceErrorKind`] says.
+/// As [`SourceErrorKind`](crate::source_port::SourceErrorKind) says.
 pub(super) async fn scraped_anything(
     client: &Client,
     name: &RegionName,
@@ -81,14 +66,8 @@ pub(super) async fn scraped_anything(
         return Ok(false);
     }
     let site = Site::new(name, region)?;
-    let call = Call {
-        method: Method::POST,
-        path: "/api/v1/query",
-        headers: &HEADERS,
-        body: up_in(range).into_bytes(),
-    };
-    let reply = client.send(&site, call).await?;
-    let vector: Vector = data(&site, reply).await?;
+    let data = api::data(client, &site, up_in(range), limits::SMALL_ANSWER_BYTES_MAX).await;
+    let vector: Vector = data.map_err(|denial| denial.error)?;
     let targets = vector.result.iter().map(|element| &element.value.1);
     Ok(targets
         .filter_map(|text| text.parse::<f64>().ok())
@@ -98,30 +77,11 @@ pub(super) async fn scraped_anything(
 /// The form `query=count(count_over_time(up[<n>ms]))&time=<seconds>`. Evaluated at the last
 /// millisecond of the range, a selector of its length is the range itself, since selectors are open
 /// on the left (before Prometheus 3 closed: one millisecond more).
-fn up_in(range: TimeRange) -> String {
+fn up_in(range: TimeRange) -> Call {
     let (_, last) = range.to_inclusive();
-    format!(
-        "query=count%28count_over_time%28up%5B{}ms%5D%29%29&time={}.{:03}",
-        range.len_ms(),
-        last.div_euclid(1_000),
-        last.rem_euclid(1_000)
-    )
-}
-
-/// The data of a small JSON answer. Fields that are not known are passed over; depth and size are
-/// bounded.
-async fn data<T: DeserializeOwned>(site: &Site<'_>, reply: Reply<'_>) -> Result<T, SourceError> {
-    let body = reply
-        .body("application/json", limits::SMALL_ANSWER_BYTES_MAX)
-        .await?;
-    let envelope = serde_json::from_slice::<Envelope<T>>(&body).ok();
-    match envelope {
-        Some(envelope) if envelope.status == "success" => Ok(envelope.data),
-        _ => Err(site.error(
-            SourceErrorKind::Invalid,
-            "the answer is not what Prometheus' API says; the region's url must lead to Prometheus",
-        )),
-    }
+    let query = format!("count(count_over_time(up[{}ms]))", range.len_ms());
+    let parameters = [("query", query.as_str()), ("time", &seconds(last))];
+    api::form("/api/v1/query", &parameters)
 }
 
 /// The time limit in `storageRetention`: `15d`, `1w2d`, `30d or 50GiB`. `None` if there is none
@@ -202,7 +162,7 @@ mod tests {
             TimestampMs(1_764_000_030_005),
         );
         assert_eq!(
-            up_in(range),
+            String::from_utf8(up_in(range).body).unwrap(),
             "query=count%28count_over_time%28up%5B30005ms%5D%29%29&time=1764000030.004"
         );
     }
@@ -211,10 +171,10 @@ mod tests {
     fn an_answer_may_have_fields_we_do_not_know() {
         let body = r#"{"status":"success","warnings":["w"],"data":{"resultType":"vector","result":
             [{"metric":{},"value":[1764000030.004,"3"]}]}}"#;
-        let parsed: Envelope<Vector> = serde_json::from_str(body).unwrap();
+        let parsed: api::Envelope<Vector> = serde_json::from_str(body).unwrap();
         assert_eq!(parsed.data.result[0].value.1, "3");
         let deep = format!("{{\"status\":\"success\",\"data\":{}", "[".repeat(10_000));
-        assert!(serde_json::from_str::<Envelope<Vector>>(&deep).is_err());
+        assert!(serde_json::from_str::<api::Envelope<Vector>>(&deep).is_err());
     }
 
     proptest! {

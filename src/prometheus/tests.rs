@@ -1,32 +1,36 @@
 //! The adapter against servers that misbehave, one by one.
 
 use super::*;
+use crate::limits;
 use crate::source_port::SourceErrorKind::{self, Invalid, Refused, Unreachable};
 use crate::testkit::fake_prometheus::{FakePrometheus, read_response, remote_read_reply, snappy};
 use crate::testkit::scripted::{Answer, Reply, ScriptedServer, refusing_url};
-use crate::time::TimestampMs;
+use crate::time::{SystemClock, TimestampMs};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-const FROM: i64 = 1_764_000_000_000;
-const MINUTE: i64 = 60_000;
+pub(super) const FROM: i64 = 1_764_000_000_000;
+pub(super) const MINUTE: i64 = 60_000;
 
 /// Patient enough for a loaded machine where an answer is expected to arrive.
-const PATIENT: Timeouts = Timeouts {
+pub(super) const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     idle: Duration::from_secs(20),
     total: Duration::from_secs(60),
 };
 /// For servers that never answer.
-const IMPATIENT: Timeouts = Timeouts {
+pub(super) const IMPATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     idle: Duration::from_millis(150),
     total: Duration::from_millis(600),
 };
 
-fn source(timeouts: Timeouts) -> PrometheusSource {
+pub(super) fn source(timeouts: Timeouts) -> PrometheusSource {
     let no_secrets: SecretReader = Box::new(|_| Err(io::ErrorKind::NotFound.into()));
-    PrometheusSource::new(no_secrets, timeouts).unwrap()
+    PrometheusSource::new(no_secrets, timeouts, SystemClock::shared()).unwrap()
 }
 
 fn region(url: &str, more: serde_json::Value) -> Region {
@@ -42,7 +46,7 @@ fn name() -> RegionName {
     RegionName::parse("eu-1").unwrap()
 }
 
-fn request(url: &str) -> SeriesRequest {
+pub(super) fn request(url: &str) -> SeriesRequest {
     SeriesRequest {
         region_name: name(),
         region: region(url, serde_json::json!({})),
@@ -52,7 +56,7 @@ fn request(url: &str) -> SeriesRequest {
     }
 }
 
-fn series(name: &str, instance: &str, samples: &[(i64, f64)]) -> RawSeries {
+pub(super) fn series(name: &str, instance: &str, samples: &[(i64, f64)]) -> RawSeries {
     RawSeries {
         name: name.to_owned(),
         labels: vec![("instance".to_owned(), instance.to_owned())],
@@ -69,7 +73,7 @@ fn good() -> Reply {
     remote_read_reply(snappy(&read_response(&sent)))
 }
 
-fn checked(error: &SourceError, kind: SourceErrorKind, parts: &[&str]) {
+pub(super) fn checked(error: &SourceError, kind: SourceErrorKind, parts: &[&str]) {
     assert_eq!(error.kind, kind, "{error}");
     for part in ["region eu-1 (127.0.0.1:", "; "].iter().chain(parts) {
         assert!(
@@ -131,11 +135,6 @@ async fn statuses() {
             ["HTTP 403 Forbidden; ", "headers"],
         ),
         (
-            text(404, "404 page not found"),
-            Refused,
-            ["HTTP 404", "path prefix"],
-        ),
-        (
             text(422, "expanding series: context deadline exceeded"),
             Unreachable,
             ["HTTP 422", "load"],
@@ -149,6 +148,16 @@ async fn statuses() {
     ] {
         fails(PATIENT, reply, kind, &parts).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_without_any_protocol_is_asked_in_each_once() {
+    let reply = Reply::new(404, "text/plain", "404 page not found");
+    let server = ScriptedServer::always(reply).await.unwrap();
+    let read = source(PATIENT).read(&request(&server.url())).await;
+    checked(&read.unwrap_err(), Refused, &["HTTP 404", "path prefix"]);
+    let paths: Vec<_> = server.requests().into_iter().map(|r| r.path).collect();
+    assert_eq!(paths, ["/api/v1/read", "/api/v1/export", "/api/v1/query"]);
 }
 
 #[tokio::test]
@@ -181,8 +190,8 @@ async fn answers_that_are_not_what_was_asked_for() {
     };
     for (reply, parts) in [
         (html, ["\"text/html\"", "login page"]),
-        (streamed, ["x-streamed-protobuf", "x-protobuf"]),
-        (untyped, ["answered \"\"", "x-protobuf"]),
+        (streamed, ["x-streamed-protobuf", "metrics server"]),
+        (untyped, ["answered \"\"", "metrics server"]),
         (remote_read_reply("this is no snappy"), ["snappy", "proxy"]),
         (
             remote_read_reply(snappy(b"\x0a\xff")),
@@ -331,7 +340,7 @@ async fn a_bearer_token_is_read_at_each_use_and_never_shown() {
             _ => Err(io::ErrorKind::PermissionDenied.into()),
         }
     });
-    let source = PrometheusSource::new(secrets, PATIENT).unwrap();
+    let source = PrometheusSource::new(secrets, PATIENT, SystemClock::shared()).unwrap();
     let with_token = serde_json::json!({ "bearer_token_file": "/run/token" });
     let request = SeriesRequest {
         region: region(&server.url(), with_token),

@@ -3,10 +3,14 @@
 //! Skipped, and says so, where `prometheus` and `promtool` (Debian: package `prometheus`) are absent.
 
 use super::*;
-use crate::time::TimestampMs;
+use crate::outbound::install_tls;
+use crate::time::{SystemClock, TimestampMs};
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A multiple of two hours, so that the whole history is one block; far outside the head, whose last
 /// three hours promtool must not write.
@@ -200,7 +204,8 @@ async fn a_real_prometheus_is_read_sample_for_sample() {
         return;
     };
     let no_secrets: SecretReader = Box::new(|_| Err(io::ErrorKind::NotFound.into()));
-    let source = PrometheusSource::new(no_secrets, Timeouts::default()).unwrap();
+    let source =
+        PrometheusSource::new(no_secrets, Timeouts::default(), SystemClock::shared()).unwrap();
     let fields = serde_json::json!({ "url": server.url });
     let region: Region = serde_json::from_value(fields).unwrap();
     let name = RegionName::parse("eu-1").unwrap();

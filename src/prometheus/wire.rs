@@ -19,8 +19,10 @@ pub(super) struct ReadRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub(super) enum ResponseType {
-    /// One message with all samples. (1 is `STREAMED_XOR_CHUNKS`.)
+    /// One message with all samples.
     Samples = 0,
+    /// Frames with compressed chunks, as the server stores them.
+    StreamedXorChunks = 1,
 }
 
 /// One selection of series. `hints` (4) are left out: they only help other storages than Prometheus.
@@ -76,6 +78,22 @@ pub(super) struct Sample {
     pub(super) timestamp: i64,
 }
 
+/// A chunk of a series in a streamed answer. Its times (1 and 2) are not believed but read from it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Chunk {
+    /// 0 is unknown, 1 XOR, 2 and 3 native histograms, 4 XOR2.
+    #[prost(int32, tag = "3")]
+    pub(super) r#type: i32,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) data: Vec<u8>,
+}
+
+/// The chunk type that is decoded here.
+pub(super) const XOR: i32 = 1;
+/// `ChunkedReadResponse.chunked_series`.
+pub(super) const CHUNKED_SERIES: u64 = 1;
+/// `ChunkedSeries.chunks`. (Its labels are [`LABEL`].)
+pub(super) const CHUNK: u64 = 2;
 /// `ReadResponse.results`: one per query, in the order of the queries.
 pub(super) const RESULT: u64 = 1;
 /// `QueryResult.timeseries`.

@@ -9,3 +9,4 @@ pub mod fleet;
 pub mod jobs;
 mod random;
 pub mod scripted;
+pub mod streamed;

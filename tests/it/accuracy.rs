@@ -28,7 +28,8 @@ use tachograph::components::{Prometheus, PrometheusOptions, promtool_load};
 use tachograph::config::Config;
 use tachograph::model::id::{JobId, JobRef, Source};
 use tachograph::model::scope::Scope;
-use tachograph::prometheus::{PrometheusSource, Timeouts};
+use tachograph::outbound::Timeouts;
+use tachograph::prometheus::PrometheusSource;
 use tachograph::server::Server;
 use tachograph::testkit::clock::ManualClock;
 use tachograph::testkit::fleet::{Fleet, FleetJob, FleetSpec};
@@ -144,8 +145,9 @@ async fn archived(fleet: &Fleet) -> Vec<Case<'_>> {
         ..Config::default()
     };
     let secrets = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-    let source = PrometheusSource::new(Box::new(secrets), Timeouts::default()).unwrap();
     let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let timeouts = Timeouts::default();
+    let source = PrometheusSource::new(Box::new(secrets), timeouts, Arc::clone(&shared)).unwrap();
     let server = Server::bind(&config, Arc::new(source), shared)
         .await
         .unwrap();

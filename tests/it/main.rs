@@ -30,3 +30,5 @@ mod support;
 mod tidy;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod ways;

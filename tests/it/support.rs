@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tachograph::archive::Archive;
 use tachograph::config::{self, Config};
-use tachograph::prometheus::{PrometheusSource, Timeouts, install_tls};
+use tachograph::outbound::{Timeouts, install_tls};
+use tachograph::prometheus::PrometheusSource;
 use tachograph::server::Server;
 use tachograph::time::SharedClock;
 use tokio::sync::oneshot;
@@ -249,7 +250,9 @@ impl Service {
             data_dir: data_dir.to_owned(),
             ..Config::default()
         };
-        let source = PrometheusSource::new(Box::new(config::read_secret), TIMEOUTS).unwrap();
+        let source =
+            PrometheusSource::new(Box::new(config::read_secret), TIMEOUTS, Arc::clone(&clock));
+        let source = source.unwrap();
         let server = Server::bind(&config, Arc::new(source), clock);
         let server = server.await.unwrap();
         let api = Api::new(format!("http://{}", server.address()));

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::id::RegionName;
 use crate::source_port::STALE;
 use crate::testkit::fake_prometheus::{read_response, snappy};
-use crate::time::TimeRange;
+use crate::time::{TimeRange, TimestampMs};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
