@@ -11,6 +11,7 @@ pub mod error;
 pub mod invariant;
 pub mod limits;
 pub mod num;
+pub mod secret;
 pub mod supervise;
 pub mod telemetry;
 pub mod time;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod model;
 pub mod source_port;
 
+pub mod gitlab;
 pub mod index;
 pub mod prometheus;
 pub mod segment;
