@@ -33,6 +33,7 @@ pub use stage::{Staged, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, keys};
 use crate::model::id::Archiver;
+use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
@@ -40,7 +41,7 @@ use commit::Committer;
 use seal::StagedDates;
 use segments::Segments;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
@@ -66,6 +67,8 @@ pub struct Archive {
     clock: SharedClock,
     archiver: Archiver,
     settings: Settings,
+    /// What the configuration registers, as of its last reading.
+    declared: RwLock<Arc<Declared>>,
     staged: Mutex<StagedDates>,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
@@ -95,6 +98,7 @@ impl Archive {
             clock,
             archiver,
             settings,
+            declared: RwLock::default(),
             sealing: Mutex::new(()),
         };
         archive.remove_orphans()?;
