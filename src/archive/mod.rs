@@ -47,7 +47,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use crate::model::scope::Scope;
 
 /// Settings of the archive.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Number of this archiver.
     pub archiver: Option<Archiver>,

@@ -226,6 +226,23 @@ fn default_value() -> String {
 }
 
 impl Runner {
+    /// A registration with the defaults of what is not given.
+    #[must_use]
+    pub fn new(
+        region: RegionName,
+        machine_label: Option<String>,
+        machine_value: Option<String>,
+    ) -> Self {
+        Self {
+            region,
+            machine_label: machine_label.unwrap_or_else(default_label),
+            machine_value: machine_value.unwrap_or_else(default_value),
+            preset: Preset::default(),
+            machine_type: None,
+            price_per_hour: None,
+        }
+    }
+
     /// Checks the registration.
     ///
     /// # Errors

@@ -148,15 +148,12 @@ pub struct RunnerBody {
 
 impl RunnerBody {
     fn into_runner(self) -> Result<Runner> {
+        let region = RegionName::parse(&self.region)?;
         Ok(Runner {
-            region: RegionName::parse(&self.region)?,
-            machine_label: self.machine_label.unwrap_or_else(|| "instance".to_owned()),
-            machine_value: self
-                .machine_value
-                .unwrap_or_else(|| "{machine}:9100".to_owned()),
             preset: self.preset,
             machine_type: self.machine_type,
             price_per_hour: self.price_per_hour,
+            ..Runner::new(region, self.machine_label, self.machine_value)
         })
     }
 }
