@@ -4,6 +4,7 @@ use super::{Site, text};
 use crate::cli::{Serving, fails, run, stderr, stdout};
 use crate::support::wait_for;
 use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt as _;
 
 #[tokio::test]
 async fn hostile_files_are_refused_by_check_and_serve() {
@@ -93,4 +94,53 @@ async fn sighup_reads_the_file_again() {
     .await;
     serving.api.get(region).await.json(200);
     assert_eq!(serving.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_readme_leads_to_a_configuration_in_at_most_ten_commands() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let section = readme
+        .split("## Point it at your Prometheus and GitLab")
+        .nth(1);
+    let section = section.unwrap().split("\n## ").next().unwrap();
+    let steps = section.lines().filter(|line| line.starts_with("# "));
+    let steps: Vec<&str> = steps.collect();
+    assert!((5..=10).contains(&steps.len()), "{steps:?}");
+    for (index, step) in steps.iter().enumerate() {
+        assert!(step.starts_with(&format!("# {}  ", index + 1)), "{step}");
+    }
+    let file = section.split("<<'END'\n").nth(1).unwrap();
+    let file = file.split("\nEND\n").next().unwrap();
+
+    // The secrets as step 2 makes them.
+    let site = Site::new().await;
+    for (name, secret) in [("hook.token", "0123abcd\n"), ("api.token", "glpat-x\n")] {
+        site.write(name, secret);
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(site.path(name), private).unwrap();
+    }
+    site.write("tachograph.toml", file);
+    let config = tachograph::config::read_config(&site.file()).unwrap();
+    assert_eq!(config.warnings, [""; 0]);
+    assert_eq!(
+        config.sources[0].api_token.as_ref().unwrap().expose(),
+        "glpat-x"
+    );
+    let check = section.lines().find(|line| line.contains("config check"));
+    let check = check.unwrap().split_once("tachograph config").unwrap().1;
+    assert_eq!(check.trim(), "check tachograph.toml");
+    let checked = run(&["config", "check", text(&site.file())]).await;
+    assert_eq!(stdout(&checked), "the configuration is in order\n");
+    assert_eq!(stderr(&checked), "");
+
+    // The same with this test's servers: a job is archived with nothing put but itself.
+    let file = file.replace("http://127.0.0.1:9090", &site.prometheus.url());
+    site.configure(&file);
+    let service = site.serve().await;
+    let job = crate::support::report(crate::support::fleet_job(0));
+    service.api.report("1", &job).await;
+    let archived = service.api.job_when("1", "archived", "").await;
+    assert_eq!(archived["machine"]["region"], "eu-1");
+    service.stop().await;
 }
