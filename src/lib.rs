@@ -12,6 +12,7 @@ pub mod invariant;
 pub mod limits;
 pub mod num;
 pub mod outbound;
+pub mod secret;
 pub mod supervise;
 pub mod telemetry;
 pub mod time;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod model;
 pub mod source_port;
 
+pub mod gitlab;
 pub mod index;
 pub mod prometheus;
 pub mod segment;

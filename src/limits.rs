@@ -14,8 +14,43 @@ pub const SECTIONS_MAX: usize = 2_000;
 pub const TAGS_MAX: usize = 100;
 /// A job longer than this is a unit mistake: GitLab's own upper limit for a timeout is one month.
 pub const JOB_DURATION_MS_MAX: i64 = 31 * 24 * 3_600_000;
+/// Body of a hook. GitLab sends at most 25 MB, but what grows is lists that a job event does not
+/// have; its largest field is the commit message, which git itself keeps below 1 MiB in practice.
+pub const HOOK_BODY_BYTES_MAX: usize = 2 << 20;
+/// How far a signed hook's time may be from ours, as the Standard Webhooks scheme says.
+pub const HOOK_AGE_MS_MAX: i64 = 300_000;
+/// Signatures in one hook: one per signing token, and nobody replaces more than a few at once.
+pub const HOOK_SIGNATURES_MAX: usize = 16;
+
+/// One piece of a line of a job log. The runner itself cuts at 8 KiB.
+pub const LOG_PIECE_BYTES_MAX: usize = 8 << 10;
+/// What is held of one line of a job log: 4 times the longest thing looked for, a section marker of
+/// 560 bytes (name and options of at most 255). 2 x 256 streams hold 1 MiB at most.
+pub const LOG_LINE_BYTES_MAX: usize = 2_048;
+/// Sections of one job log that may be open at once; people nest 3 to 5.
+pub const SECTION_DEPTH_MAX: usize = 128;
+/// Of [`SECTIONS_MAX`], kept free for the runner's own stages: 15 exist, some repeat.
+pub const SECTIONS_OF_RUNNER: usize = 50;
+
 /// Headers per region.
 pub const REGION_HEADERS_MAX: usize = 16;
+
+/// The configuration file: 500 rules and as many regions of about 400 bytes each are 400 KB.
+pub const CONFIG_BYTES_MAX: usize = 512 << 10;
+/// Problems named of one configuration file; a file with more is not a configuration.
+pub const CONFIG_PROBLEMS_MAX: usize = 100;
+/// Rules for runners, and regions, in one configuration: each job looks at all rules (500 patterns at
+/// about 1 us), and together their patterns stay below 32 MiB.
+pub const DECLARED_MAX: usize = 500;
+/// A pattern for descriptions, as written.
+pub const PATTERN_BYTES_MAX: usize = 256;
+/// A pattern for descriptions, compiled. A plain one has 1 to 20 KiB, `[\w.-]{1,60}` over all of
+/// Unicode would have 2 MiB and is refused.
+pub const PATTERN_SIZE_MAX: usize = 64 << 10;
+/// Groups within groups in a pattern for descriptions.
+pub const PATTERN_NESTING_MAX: u32 = 32;
+/// A file with a secret, or with certificates of about 2 KiB each.
+pub const SECRET_FILE_BYTES_MAX: usize = 256 << 10;
 
 /// Connecting to a Prometheus.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,23 +1,30 @@
 //! The service: builds every part from the configuration and runs it until it is told to stop.
 
+mod reload;
+
+pub use reload::Reload;
+
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gitlab::settings::GitlabSettings;
 use crate::http::{self, Services};
 use crate::ingest::{Intake, Pipeline, PipelineParts};
 use crate::limits;
+use crate::model::registry::Declared;
 use crate::query::Query;
 use crate::source_port::MetricSource;
 use crate::supervise::{BlockingPool, Phase, Supervisor};
 use crate::telemetry::Metrics;
 use crate::time::SharedClock;
 use crate::ui;
+use reload::Reloader;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
@@ -32,6 +39,9 @@ pub struct Server {
     archive: Arc<Archive>,
     source: Arc<dyn MetricSource>,
     clock: SharedClock,
+    declared: Declared,
+    sources: watch::Sender<Arc<[GitlabSettings]>>,
+    reload: Option<Reload>,
 }
 
 impl Server {
@@ -67,7 +77,25 @@ impl Server {
             archive,
             source,
             clock,
+            declared: config.declared.clone(),
+            sources: watch::Sender::new(config.sources.clone().into()),
+            reload: None,
         })
+    }
+
+    /// Reads the configuration again at each wish.
+    #[must_use]
+    pub fn with_reload(self, reload: Reload) -> Self {
+        Self {
+            reload: Some(reload),
+            ..self
+        }
+    }
+
+    /// The configured CI instances, as of the last reading of the configuration.
+    #[must_use]
+    pub fn sources(&self) -> watch::Receiver<Arc<[GitlabSettings]>> {
+        self.sources.subscribe()
     }
 
     /// Where it listens.
@@ -102,6 +130,11 @@ impl Server {
             archive: Arc::clone(&self.archive),
             metrics: Arc::clone(&metrics),
         };
+        let intake = services.intake.clone();
+        // Jobs that waited when the last process ended may wait for something that the file has now.
+        if let Err(error) = intake.declare(self.declared).await {
+            tracing::error!(error = error.chain(), "waiting jobs could not be woken");
+        }
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,
@@ -112,6 +145,15 @@ impl Server {
             wake,
         });
         let supervisor = Supervisor::default();
+        if let Some(reload) = self.reload {
+            let reloader = Reloader {
+                intake,
+                sources: self.sources,
+                pool,
+                metrics: Arc::clone(&metrics),
+            };
+            supervisor.spawn(Phase::Intake, "reload", |token| reloader.run(reload, token));
+        }
         let (listener, archive) = (self.listener, self.archive);
         supervisor.spawn(Phase::Intake, "http", |token| {
             listen(listener, services, token)
