@@ -208,6 +208,7 @@ fn seal(jobs: &[ArchivedJob]) {
             placement: job.row.placement.clone(),
             findings: job.row.findings.clone(),
             profile: job.profile.clone(),
+            look_up_at: None,
         };
         assert_eq!(archive.stage(staging).await.unwrap(), Staged::Archived);
     });

@@ -69,6 +69,7 @@ impl Bench {
             placement: Placement::default(),
             findings: findings(number, rows),
             profile: profile(number, rows),
+            look_up_at: None,
         };
         assert_eq!(
             self.archive().stage(staging).wait().unwrap(),
@@ -295,6 +296,7 @@ fn a_second_fetch_that_finds_nothing_keeps_what_is_archived() {
         placement: Placement::default(),
         findings: findings(1, 0),
         profile: Profile::default(),
+        look_up_at: None,
     };
     assert_eq!(
         bench.archive().stage(staging).wait().unwrap(),

@@ -225,6 +225,15 @@ impl MergedFacts {
                 }
             )*};
         }
+        for (field, known, said) in [
+            ("created_at", &mut facts.created_at, said.created_at),
+            ("started_at", &mut facts.started_at, said.started_at),
+            ("finished_at", &mut facts.finished_at, said.finished_at),
+        ] {
+            if let Some(said) = said {
+                merge_time(known, said, ranks, (field, rank));
+            }
+        }
         merge!(
             project,
             project_id,
@@ -240,13 +249,36 @@ impl MergedFacts {
             machine,
             executor,
             web_url,
-            created_at,
-            started_at,
-            finished_at,
             queued_ms,
             sections
         );
     }
+}
+
+/// Merges a time. GitLab's hooks cut times to whole seconds where its REST interface has
+/// milliseconds: of two spellings of one instant the finer one stays, whoever said it and in whatever
+/// order. Otherwise the rank decides, as for every fact.
+fn merge_time(
+    known: &mut Option<TimestampMs>,
+    said: TimestampMs,
+    ranks: &mut BTreeMap<String, u8>,
+    (field, rank): (&str, u8),
+) {
+    let before = ranks.get(field).copied();
+    let same_instant = known.is_some_and(|known| is_cut(known, said) || is_cut(said, known));
+    if same_instant {
+        *known = (*known).max(Some(said));
+    } else if before.is_none_or(|before| rank >= before) {
+        *known = Some(said);
+    } else {
+        return;
+    }
+    ranks.insert(field.to_owned(), before.map_or(rank, |before| before.max(rank)));
+}
+
+/// Whether `coarse` is `fine` cut to whole seconds.
+fn is_cut(fine: TimestampMs, coarse: TimestampMs) -> bool {
+    fine != coarse && fine.0.div_euclid(1_000).checked_mul(1_000) == Some(coarse.0)
 }
 
 fn check_window(window: TimeRange) -> Result<()> {
@@ -320,6 +352,28 @@ mod tests {
             }
             prop_assert_eq!(record, expected);
         }
+    }
+
+    #[test]
+    fn of_two_spellings_of_an_instant_the_finer_one_stays() {
+        let fine = at(JobStatus::Running, "m", Some(2_011), None);
+        let coarse = at(JobStatus::Success, "m", Some(2_000), Some(9_000));
+        let finest = at(JobStatus::Success, "m", Some(2_011), Some(9_322));
+        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        for order in orders {
+            let mut record = MergedFacts::default();
+            for index in order {
+                record.merge([&fine, &coarse, &finest][index].clone()).unwrap();
+            }
+            let window = record.facts().window().unwrap();
+            assert_eq!((window.from.0, window.to.0), (2_011, 9_322), "{order:?}");
+        }
+        let mut record = MergedFacts::default();
+        record.merge(finest).unwrap();
+        assert!(!record.merge(coarse).unwrap(), "nothing new was said");
+        let other = at(JobStatus::Success, "m", Some(2_000), Some(8_000));
+        assert!(record.merge(other).unwrap(), "another instant is news");
+        assert_eq!(record.facts().finished_at, Some(TimestampMs(8_000)));
     }
 
     #[test]

@@ -21,6 +21,15 @@ pub struct Waiting {
     pub detail: Option<String>,
 }
 
+/// A question to a job's CI that is still open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The job.
+    pub job: JobRef,
+    /// Attempts made so far.
+    pub attempts: u32,
+}
+
 /// What archiving added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archived {
