@@ -11,6 +11,7 @@ pub mod error;
 pub mod invariant;
 pub mod limits;
 pub mod num;
+pub mod outbound;
 pub mod secret;
 pub mod supervise;
 pub mod telemetry;

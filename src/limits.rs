@@ -19,6 +19,8 @@ pub const REGION_HEADERS_MAX: usize = 16;
 
 /// Connecting to a Prometheus.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Clients with an authority of their own: one per distinct `ca_file`, and those of rotated ones.
+pub const OUTBOUND_CLIENTS_MAX: usize = 64;
 /// Silence while reading an answer.
 pub const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// One fetch from first byte to last (an unread stream holds one of the server's 10 read slots).

@@ -19,7 +19,7 @@ pub(super) struct Client {
 impl Client {
     /// A client of the service at `base`.
     pub(super) fn new(base: &str) -> Result<Self> {
-        crate::prometheus::install_tls();
+        crate::outbound::install_tls();
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(TIMEOUT)

@@ -2,7 +2,8 @@
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
-use crate::prometheus::{PrometheusSource, Timeouts};
+use crate::outbound::Timeouts;
+use crate::prometheus::PrometheusSource;
 use crate::server::Server;
 use crate::telemetry;
 use crate::time::SystemClock;

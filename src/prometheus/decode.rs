@@ -1,9 +1,9 @@
 //! From the bytes of an answer to series that may be believed.
 
-use super::fault::one_line;
 use super::select::NAME;
 use super::wire::{self, Fields, Label, Sample};
 use crate::limits;
+use crate::outbound::one_line;
 use crate::source_port::{RawSeries, SeriesRequest};
 use crate::time::TimestampMs;
 use prost::Message as _;

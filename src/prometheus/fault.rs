@@ -1,68 +1,28 @@
 //! What went wrong between us and a server, in words for the person who must mend it.
 //!
-//! Every text here is one line. What a server sent is quoted only through [`one_line`].
+//! Every text here is one line.
 
-use super::Timeouts;
-use super::site::host_of;
-use crate::source_port::SourceErrorKind;
-use reqwest::{StatusCode, Url};
+use super::site::Site;
+use crate::outbound::{Fault, redirect};
+use crate::source_port::{SourceError, SourceErrorKind};
+use reqwest::StatusCode;
 
-/// Characters of a server's own words in a message.
-const QUOTE_CHARS_MAX: usize = 200;
-
-/// The first line of foreign text that says anything, made harmless: at most 200 characters, letters,
-/// digits, blanks and ASCII punctuation only. Empty for markup, whose first line says nothing.
-pub(super) fn one_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let line = line.filter(|line| !line.starts_with('<')).unwrap_or("");
-    line.chars()
-        .map(|c| {
-            if c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric() {
-                c
-            } else {
-                '?'
-            }
-        })
-        .take(QUOTE_CHARS_MAX)
-        .collect()
-}
-
-/// A call that got no complete answer. Always worth another try: even a wrong host name may be a
-/// name service that is down.
-pub(super) fn transport(error: &reqwest::Error, timeouts: Timeouts) -> String {
-    let Timeouts {
-        connect,
-        idle,
-        total,
-    } = timeouts;
-    match (error.is_timeout(), error.is_connect()) {
-        (true, true) => format!(
-            "no connection within {connect:?}; check that the server runs and a firewall lets us through"
+/// A call without an answer that could be used.
+pub(super) fn local(site: &Site<'_>, fault: &Fault) -> SourceError {
+    let (kind, advice) = match fault {
+        Fault::Setup(_) => (SourceErrorKind::Refused, "; mend the region's registration"),
+        Fault::Transport(_) => (SourceErrorKind::Unreachable, ""),
+        Fault::Media(_) => (
+            SourceErrorKind::Invalid,
+            "; the region's url must lead to a metrics server, not to a login page or another \
+             service",
         ),
-        (true, false) => format!(
-            "no complete answer in time ({idle:?} of silence or {total:?} in total); \
-             the server is overloaded or stuck, look at its own load"
+        Fault::TooLarge(_) => (
+            SourceErrorKind::Invalid,
+            "; check whether the machine's label matches more than one machine",
         ),
-        (false, true) => format!(
-            "cannot connect: {}; check that the server runs and that the region's url is right",
-            root_cause(error)
-        ),
-        (false, false) => format!(
-            "the connection broke before the answer was complete: {}; \
-             check whether the server or a proxy before it restarted",
-            root_cause(error)
-        ),
-    }
-}
-
-/// The innermost cause: the outer ones only repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    one_line(cause.to_string().as_bytes())
+    };
+    site.error(kind, format_args!("{fault}{advice}"))
 }
 
 /// An answer that is no success: what the pipeline does about it, and why. `quote` is what the server
@@ -102,39 +62,9 @@ pub(super) fn status(
     (kind, format!("HTTP {status}{colon}{quote}; {advice}"))
 }
 
-/// Redirects are not followed: credentials and requests go only where the registration points.
-fn redirect(location: Option<&str>) -> String {
-    let host = location
-        .and_then(|location| Url::parse(location).ok())
-        .and_then(|url| host_of(&url))
-        .map_or_else(
-            || "another path".to_owned(),
-            |host| one_line(host.as_bytes()),
-        );
-    format!(
-        "redirects (here to {host}) are not followed; register the final address as the region's url"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_quote_is_one_short_printable_line() {
-        assert_eq!(
-            one_line(b"\r\n  exceeded sample limit (2000)\nmore"),
-            "exceeded sample limit (2000)"
-        );
-        assert_eq!(
-            one_line("a\u{202e}b\u{1b}[31mc\0 d\u{e9}".as_bytes()),
-            "a?b?[31mc? d\u{e9}"
-        );
-        assert_eq!(one_line(b"<html><h1>502 Bad Gateway</h1>"), "");
-        assert_eq!(one_line(&[0xff; 3]), "???");
-        assert_eq!(one_line(&[b'x'; 5_000]).len(), 200);
-        assert_eq!(one_line(b""), "");
-    }
 
     #[test]
     fn statuses_map_to_what_the_pipeline_does() {
@@ -158,20 +88,5 @@ mod tests {
             let code = StatusCode::from_u16(code).unwrap();
             assert_eq!(status(code, None, quote).0, kind, "{code} {quote}");
         }
-    }
-
-    #[test]
-    fn a_redirect_names_the_host_and_hides_the_rest() {
-        let (_, text) = status(
-            StatusCode::FOUND,
-            Some("https://login.example:444/?state=secret"),
-            "",
-        );
-        assert!(
-            text.contains("login.example:444") && !text.contains("secret"),
-            "{text}"
-        );
-        let (_, text) = status(StatusCode::FOUND, Some("/login"), "");
-        assert!(text.contains("another path"), "{text}");
     }
 }

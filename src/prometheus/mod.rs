@@ -34,51 +34,13 @@ mod tests;
 mod tests_real;
 
 use crate::error::Error;
-use crate::limits;
 use crate::model::id::RegionName;
 use crate::model::runner::Region;
+use crate::outbound::{SecretReader, Timeouts};
 use crate::source_port::{MetricSource, RawSeries, SeriesRequest, SourceError};
 use crate::time::TimeRange;
 use client::Client;
 use futures::future::BoxFuture;
-use std::io;
-use std::path::Path;
-use std::time::Duration;
-
-/// Reads a small local file with a secret. Given by the composition root, since file I/O is not this
-/// module's business; called at each use, so that a rotated token needs no restart.
-pub type SecretReader = Box<dyn Fn(&Path) -> io::Result<String> + Send + Sync>;
-
-/// How long a server may take. The default is what production uses; tests are less patient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until the connection stands.
-    pub connect: Duration,
-    /// Silence before or within an answer.
-    pub idle: Duration,
-    /// The whole exchange, from connecting to the last byte.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: limits::CONNECT_TIMEOUT,
-            idle: limits::READ_IDLE_TIMEOUT,
-            total: limits::FETCH_TIMEOUT,
-        }
-    }
-}
-
-/// Chooses the cryptography of TLS for this process: *ring*. Harmless if something was chosen
-/// before, so that every user of TLS may call it.
-///
-/// reqwest is built without a default of its own, which would drag in a second one (aws-lc, a large
-/// C library); without this call it panics when a client is built.
-pub fn install_tls() {
-    // An error means that a provider is installed already, which is all that is wanted.
-    let _installed_before = rustls::crypto::ring::default_provider().install_default();
-}
 
 /// Reads raw series from the Prometheus servers of all regions.
 #[derive(Debug)]
@@ -92,7 +54,6 @@ impl PrometheusSource {
     /// # Errors
     /// `Unavailable` if the machine has no certificate authorities to verify servers with.
     pub fn new(secrets: SecretReader, timeouts: Timeouts) -> Result<Self, Error> {
-        install_tls();
         Ok(Self {
             client: Client::new(secrets, timeouts)?,
         })

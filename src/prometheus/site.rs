@@ -2,6 +2,7 @@
 
 use crate::model::id::RegionName;
 use crate::model::runner::Region;
+use crate::outbound::host_of;
 use crate::source_port::{SourceError, SourceErrorKind};
 use reqwest::Url;
 
@@ -44,15 +45,6 @@ impl<'a> Site<'a> {
             message: format!("region {} ({}): {what}", self.name, self.host),
         }
     }
-}
-
-/// `host` or `host:port`, as written in the URL.
-pub(super) fn host_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    })
 }
 
 #[cfg(test)]

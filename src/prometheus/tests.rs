@@ -1,12 +1,16 @@
 //! The adapter against servers that misbehave, one by one.
 
 use super::*;
+use crate::limits;
 use crate::source_port::SourceErrorKind::{self, Invalid, Refused, Unreachable};
 use crate::testkit::fake_prometheus::{FakePrometheus, read_response, remote_read_reply, snappy};
 use crate::testkit::scripted::{Answer, Reply, ScriptedServer, refusing_url};
 use crate::time::TimestampMs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 const FROM: i64 = 1_764_000_000_000;
 const MINUTE: i64 = 60_000;
@@ -181,8 +185,8 @@ async fn answers_that_are_not_what_was_asked_for() {
     };
     for (reply, parts) in [
         (html, ["\"text/html\"", "login page"]),
-        (streamed, ["x-streamed-protobuf", "x-protobuf"]),
-        (untyped, ["answered \"\"", "x-protobuf"]),
+        (streamed, ["x-streamed-protobuf", "metrics server"]),
+        (untyped, ["answered \"\"", "metrics server"]),
         (remote_read_reply("this is no snappy"), ["snappy", "proxy"]),
         (
             remote_read_reply(snappy(b"\x0a\xff")),

@@ -3,10 +3,14 @@
 //! Skipped, and says so, where `prometheus` and `promtool` (Debian: package `prometheus`) are absent.
 
 use super::*;
+use crate::outbound::install_tls;
 use crate::time::TimestampMs;
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A multiple of two hours, so that the whole history is one block; far outside the head, whose last
 /// three hours promtool must not write.

@@ -13,7 +13,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        tachograph::prometheus::install_tls();
+        tachograph::outbound::install_tls();
         Self {
             service: format!("http://{address}"),
             base: format!("http://{address}/api/v1"),
