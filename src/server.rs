@@ -2,9 +2,11 @@
 
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::ci_port::CiSource;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{self, Services};
-use crate::ingest::{Intake, Pipeline, PipelineParts};
+use crate::gitlab::hook::Hooks;
+use crate::http::{self, HookService, Services};
+use crate::ingest::{Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
 use crate::query::Query;
 use crate::source_port::MetricSource;
@@ -31,11 +33,14 @@ pub struct Server {
     address: SocketAddr,
     archive: Arc<Archive>,
     source: Arc<dyn MetricSource>,
+    ci: Arc<dyn CiSource>,
+    hooks: Hooks,
     clock: SharedClock,
 }
 
 impl Server {
-    /// Takes the address and opens the archive.
+    /// Takes the address and opens the archive. Raw series come from `source`, what is not reported
+    /// of a job from `ci`.
     ///
     /// # Errors
     /// `Unavailable` if the address is taken, `Conflict` if the data directory is, `Data` if it
@@ -43,6 +48,7 @@ impl Server {
     pub async fn bind(
         config: &Config,
         source: Arc<dyn MetricSource>,
+        ci: Arc<dyn CiSource>,
         clock: SharedClock,
     ) -> Result<Self> {
         let taken = |error: std::io::Error| {
@@ -66,6 +72,8 @@ impl Server {
             address,
             archive,
             source,
+            ci,
+            hooks: Hooks::new(config.gitlab.clone()),
             clock,
         })
     }
@@ -90,14 +98,24 @@ impl Server {
         let pool = BlockingPool::new(limits::BLOCKING_THREADS);
         let metrics = Metrics::new();
         let wake = Arc::new(Notify::new());
+        let intake = Intake::new(
+            Arc::clone(&self.archive),
+            pool.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&metrics),
+            Arc::clone(&wake),
+            Arc::clone(&self.ci),
+        );
+        let lookups = Lookups {
+            ci: self.ci,
+            intake: intake.clone(),
+            archive: Arc::clone(&self.archive),
+            pool: pool.clone(),
+            clock: Arc::clone(&self.clock),
+        };
         let services = Services {
-            intake: Intake::new(
-                Arc::clone(&self.archive),
-                pool.clone(),
-                Arc::clone(&self.clock),
-                Arc::clone(&metrics),
-                Arc::clone(&wake),
-            ),
+            intake,
+            hooks: HookService::new(self.hooks, Arc::clone(&self.clock)),
             query: Query::new(Arc::clone(&self.archive), pool.clone()),
             archive: Arc::clone(&self.archive),
             metrics: Arc::clone(&metrics),
@@ -109,6 +127,7 @@ impl Server {
             clock: self.clock,
             metrics: Arc::clone(&metrics),
             wake,
+            lookups: lookups.clone(),
         });
         let supervisor = Supervisor::default();
         let (listener, archive) = (self.listener, self.archive);
@@ -116,6 +135,7 @@ impl Server {
             listen(listener, services, token)
         });
         supervisor.spawn(Phase::Pipeline, "pipeline", |token| pipeline.run(token));
+        supervisor.spawn(Phase::Pipeline, "lookups", |token| lookups.run(token));
         supervisor.spawn(Phase::Maintenance, "sealer", |token| {
             seal(archive, metrics, token)
         });

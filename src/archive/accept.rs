@@ -267,8 +267,7 @@ fn next_waiting(txn: &Txn<'_>, record: &JobRecord, now: TimestampMs) -> Result<O
             .plus_ms(settle::first_delay_ms(scrape_interval_ms(txn, record)?));
         return Ok(waiting(due.max(now), Reason::Settling));
     }
-    let over = facts.status.is_some_and(JobStatus::is_terminal) || facts.finished_at.is_some();
-    if over && facts.started_at.is_none() {
+    if facts.is_over() && facts.started_at.is_none() {
         return Ok(waiting(now.plus_ms(LATE_START_MS), Reason::WaitingForStart));
     }
     Ok(None)

@@ -2,6 +2,7 @@
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::gitlab::rest::GitlabRest;
 use crate::outbound::Timeouts;
 use crate::prometheus::PrometheusSource;
 use crate::server::Server;
@@ -39,7 +40,14 @@ pub(super) async fn run(args: Args) -> Result<()> {
     telemetry::init_logs(&log_filter(&config));
     let source = PrometheusSource::new(Box::new(config::read_secret), Timeouts::default())?;
     let stop = stop_signal()?;
-    let server = Server::bind(&config, Arc::new(source), SystemClock::shared()).await?;
+    let clock = SystemClock::shared();
+    let ci = GitlabRest::new(
+        &config.gitlab,
+        Box::new(config::read_secret),
+        Timeouts::default(),
+        Arc::clone(&clock),
+    )?;
+    let server = Server::bind(&config, Arc::new(source), Arc::new(ci), clock).await?;
     super::out::note(&format!(
         "tachograph: listening on http://{}",
         server.address()

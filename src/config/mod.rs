@@ -8,6 +8,7 @@ pub use files::{read_config, read_secret};
 
 use crate::archive::{SealPolicy, Settings};
 use crate::error::{Error, Result};
+use crate::gitlab::settings::GitlabSettings;
 use crate::model::id::Archiver;
 use crate::segment::properties::ValueEncoding;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,8 @@ pub struct Config {
     pub log: String,
     /// The archive's settings.
     pub archive: Settings,
+    /// GitLab instances.
+    pub gitlab: Vec<GitlabSettings>,
 }
 
 impl Default for Config {
@@ -40,6 +43,7 @@ impl Default for Config {
             data_dir: PathBuf::from(DATA_DIR),
             log: "info".to_owned(),
             archive: Settings::default(),
+            gitlab: Vec::new(),
         }
     }
 }

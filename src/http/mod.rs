@@ -4,9 +4,11 @@
 //! with a stable code and a request id (`problem`); the OpenAPI document is made from the handlers.
 
 mod extract;
+mod hooks;
 mod ops;
 mod problem;
 mod router;
 pub mod v1;
 
+pub use hooks::HookService;
 pub use router::{Services, openapi, router};

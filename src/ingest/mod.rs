@@ -5,8 +5,10 @@
 
 pub mod assemble;
 mod intake;
+mod lookups;
 mod pipeline;
 mod plan;
 
 pub use intake::Intake;
+pub use lookups::Lookups;
 pub use pipeline::{Pipeline, PipelineParts};

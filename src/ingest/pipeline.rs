@@ -4,6 +4,7 @@
 //! remembered in memory only: after a crash it is still due.
 
 use super::assemble::{self, Assembled, Input};
+use super::lookups::{Lookups, Missing};
 use super::plan::{self, Decision, Fetch, Registered};
 use crate::archive::{Archive, Staged, Staging};
 use crate::error::Result;
@@ -45,6 +46,14 @@ pub struct PipelineParts {
     pub clock: SharedClock,
     pub metrics: Arc<Metrics>,
     pub wake: Arc<Notify>,
+    pub lookups: Lookups,
+}
+
+/// What goes into a job's row beside its samples.
+#[derive(Debug, Default)]
+struct Around {
+    placement: Placement,
+    look_up_at: Option<TimestampMs>,
 }
 
 /// Archives jobs.
@@ -128,29 +137,59 @@ impl Pipeline {
     async fn attempt(&self, record: JobRecord) -> Result<&'static str> {
         let registered = self.registered(&record).await?;
         let learnt = self.learnt_interval(&registered);
-        let fetch = match plan::fetch(record.merged.facts(), registered, learnt) {
-            Ok(fetch) => fetch,
-            Err(Reason::WaitingForStart) => {
-                return self
-                    .give_up(record, Placement::default(), Reason::WaitingForStart)
-                    .await;
-            }
-            Err(reason) => return self.wait_for_registration(record, reason).await,
+        let plan = |record: &JobRecord| {
+            plan::fetch(record.merged.facts(), registered.clone(), learnt)
         };
-        let placement = placement(&fetch);
+        // The CI is asked only about jobs that can be fetched as soon as it answers.
+        let (record, missing) = match plan(&record) {
+            Ok(_) | Err(Reason::WaitingForMachine) => {
+                self.parts.lookups.before_fetch(record).await?
+            }
+            Err(_) => (record, Missing::Nothing),
+        };
+        let fetch = match (plan(&record), &missing) {
+            (Ok(fetch), _) => fetch,
+            (Err(Reason::WaitingForStart), _) => {
+                let reason = Reason::WaitingForStart;
+                return self.give_up(record, Around::default(), reason).await;
+            }
+            (Err(reason), Missing::Nothing) => {
+                return self.wait_for_registration(record, reason).await;
+            }
+            (Err(_), _) => return self.wait_for_log(record, missing).await,
+        };
+        let around = Around {
+            placement: placement(&fetch),
+            look_up_at: plan::look_up_at(&missing, fetch.window, self.parts.clock.now()),
+        };
         let started = self.parts.clock.monotonic();
         let answer = self.parts.source.read(&fetch.request).await;
         let seconds = (self.parts.clock.monotonic().saturating_sub(started)).as_secs_f64();
         self.parts.metrics.fetch_seconds.observe(seconds);
         match answer {
-            Ok(series) => self.take(record, fetch, series, placement).await,
+            Ok(series) => self.take(record, fetch, series, around).await,
             Err(error) => {
                 let deadline = self.deadline(&fetch).await;
                 let reason = plan::read_failure(error.kind);
-                self.ask_again(record, placement, reason, Some(error.message), deadline)
+                self.ask_again(record, around, reason, Some(error.message), deadline)
                     .await
             }
         }
+    }
+
+    /// Lets a job wait for the log that names its machine.
+    async fn wait_for_log(&self, record: JobRecord, missing: Missing) -> Result<&'static str> {
+        let deadline = settle::deadline(listed_start(&record), None);
+        let (detail, not_before) = match missing {
+            Missing::Unanswered(error) => (Some(error.message), error.retry_at),
+            Missing::Nothing | Missing::LogGrows => (None, None),
+        };
+        let around = Around {
+            look_up_at: not_before,
+            ..Around::default()
+        };
+        self.ask_again(record, around, Reason::WaitingForLog, detail, deadline)
+            .await
     }
 
     /// Lets a job wait for its runner, region or machine. A registration that came between our look
@@ -166,7 +205,7 @@ impl Pipeline {
         );
         let seen = record.clone();
         let outcome = self
-            .ask_again(record, Placement::default(), reason, None, deadline)
+            .ask_again(record, Around::default(), reason, None, deadline)
             .await?;
         let registered = self.registered(&seen).await?;
         if plan::fetch(seen.merged.facts(), registered, None).err() == Some(reason) {
@@ -195,7 +234,7 @@ impl Pipeline {
         record: JobRecord,
         fetch: Fetch,
         series: Vec<RawSeries>,
-        placement: Placement,
+        around: Around,
     ) -> Result<&'static str> {
         let interval = fetch.request.region.scrape_interval_ms();
         let (request, window) = (fetch.request.clone(), fetch.window);
@@ -224,19 +263,19 @@ impl Pipeline {
             .map_or(0, |waiting| waiting.attempts)
             + 1;
         match plan::decide(&end, window, findings.scrape_interval_ms, attempts) {
-            Decision::Archive => self.stage(record, placement, findings, profile).await,
+            Decision::Archive => self.stage(record, around, findings, profile).await,
             Decision::AskAgain(reason) => {
                 let deadline = self.deadline(&fetch).await;
                 if self.parts.clock.now() < deadline {
                     return self
-                        .ask_again(record, placement, reason, None, deadline)
+                        .ask_again(record, around, reason, None, deadline)
                         .await;
                 }
                 if end.any_samples {
-                    return self.stage(record, placement, findings, profile).await;
+                    return self.stage(record, around, findings, profile).await;
                 }
                 let findings = self.without_samples(&fetch, findings).await;
-                self.stage(record, placement, findings, Profile::default())
+                self.stage(record, around, findings, Profile::default())
                     .await
             }
         }
@@ -314,7 +353,7 @@ impl Pipeline {
     async fn stage(
         &self,
         record: JobRecord,
-        placement: Placement,
+        around: Around,
         findings: Findings,
         profile: Profile,
     ) -> Result<&'static str> {
@@ -323,9 +362,10 @@ impl Pipeline {
         let archive = Arc::clone(&self.parts.archive);
         let staging = Staging {
             record,
-            placement,
+            placement: around.placement,
             findings,
             profile,
+            look_up_at: around.look_up_at,
         };
         let reply = self
             .parts
@@ -346,7 +386,7 @@ impl Pipeline {
     async fn ask_again(
         &self,
         record: JobRecord,
-        placement: Placement,
+        around: Around,
         reason: Reason,
         detail: Option<String>,
         deadline: TimestampMs,
@@ -355,8 +395,13 @@ impl Pipeline {
         let spread = record.keys.job.0;
         let before = record.waiting.as_ref();
         match plan::next_attempt(before, reason, detail, now, deadline, spread) {
-            None => self.give_up(record, placement, reason).await,
+            None => self.give_up(record, around, reason).await,
             Some(waiting) => {
+                let due = around.look_up_at.filter(|_| reason == Reason::WaitingForLog);
+                let waiting = Waiting {
+                    due: due.map_or(waiting.due, |at| at.max(waiting.due)),
+                    ..waiting
+                };
                 tracing::info!(
                     job = %record.job,
                     reason = reason.as_str(),
@@ -376,7 +421,7 @@ impl Pipeline {
     async fn give_up(
         &self,
         record: JobRecord,
-        placement: Placement,
+        around: Around,
         reason: Reason,
     ) -> Result<&'static str> {
         let (verdict, reason) = plan::given_up(reason);
@@ -385,7 +430,7 @@ impl Pipeline {
             reason: Some(reason),
             ..Findings::default()
         };
-        self.stage(record, placement, findings, Profile::default())
+        self.stage(record, around, findings, Profile::default())
             .await
     }
 

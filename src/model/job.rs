@@ -151,6 +151,12 @@ impl JobFacts {
         self.sections.as_deref().unwrap_or_default()
     }
 
+    /// Whether the job has ended, whatever of that is known.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.finished_at.is_some() || self.status.is_some_and(JobStatus::is_terminal)
+    }
+
     /// How far in its life the job is, as these facts alone tell.
     fn rank(&self) -> u8 {
         let by_times = match (self.started_at, self.finished_at) {
