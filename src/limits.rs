@@ -14,6 +14,24 @@ pub const SECTIONS_MAX: usize = 2_000;
 pub const TAGS_MAX: usize = 100;
 /// A job longer than this is a unit mistake: GitLab's own upper limit for a timeout is one month.
 pub const JOB_DURATION_MS_MAX: i64 = 31 * 24 * 3_600_000;
+/// Body of a hook. GitLab sends at most 25 MB, but what grows is lists that a job event does not
+/// have; its largest field is the commit message, which git itself keeps below 1 MiB in practice.
+pub const HOOK_BODY_BYTES_MAX: usize = 2 << 20;
+/// How far a signed hook's time may be from ours, as the Standard Webhooks scheme says.
+pub const HOOK_AGE_MS_MAX: i64 = 300_000;
+/// Signatures in one hook: one per signing token, and nobody replaces more than a few at once.
+pub const HOOK_SIGNATURES_MAX: usize = 16;
+
+/// One piece of a line of a job log. The runner itself cuts at 8 KiB.
+pub const LOG_PIECE_BYTES_MAX: usize = 8 << 10;
+/// What is held of one line of a job log: 4 times the longest thing looked for, a section marker of
+/// 560 bytes (name and options of at most 255). 2 x 256 streams hold 1 MiB at most.
+pub const LOG_LINE_BYTES_MAX: usize = 2_048;
+/// Sections of one job log that may be open at once; people nest 3 to 5.
+pub const SECTION_DEPTH_MAX: usize = 128;
+/// Of [`SECTIONS_MAX`], kept free for the runner's own stages: 15 exist, some repeat.
+pub const SECTIONS_OF_RUNNER: usize = 50;
+
 /// Headers per region.
 pub const REGION_HEADERS_MAX: usize = 16;
 

@@ -18,16 +18,16 @@ impl Secret {
     /// Takes the text of a secret as it stands in a file: white space around it is not part of it.
     ///
     /// # Errors
-    /// `Invalid` (`invalid_secret`) if nothing is left, if it is too long, or if it holds white space
-    /// or a control character, which no header can carry. The message never quotes the text.
+    /// `Invalid` (`invalid_secret`) if nothing is left, if it is too long, or if it holds a control
+    /// character, which no header can carry. The message never quotes the text.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let problem = if text.is_empty() {
             Some("is empty")
         } else if text.len() > SECRET_BYTES_MAX {
             Some("is longer than 16 KiB")
-        } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            Some("holds a blank, a line break or a control character")
+        } else if text.chars().any(char::is_control) {
+            Some("holds a line break or a control character")
         } else {
             None
         };

@@ -5,7 +5,7 @@ use super::machine::Machine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::{TimeRange, TimestampMs};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A job's status, GitLab's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,6 +136,10 @@ pub struct JobFacts {
     pub finished_at: Option<TimestampMs>,
     pub queued_ms: Option<i64>,
     pub sections: Option<Vec<Section>>,
+    /// Set for a report whose times were cut to whole seconds (a GitLab hook): such a time neither
+    /// replaces nor hinders one of the same second that has milliseconds. Never set on merged facts.
+    #[serde(skip)]
+    pub in_whole_seconds: bool,
 }
 
 impl JobFacts {
@@ -173,11 +177,15 @@ impl JobFacts {
 ///
 /// Merging is monotone: a fact is replaced only by one said at the same or a later point of the
 /// job's life, so events in any order give the same record. Among final statuses the first wins.
+/// A time with milliseconds counts more than the same second without, whoever says it when.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergedFacts {
     facts: JobFacts,
     #[serde(default)]
     ranks: BTreeMap<String, u8>,
+    /// Times of which only the second is known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    whole_seconds: BTreeSet<String>,
 }
 
 impl MergedFacts {
@@ -193,6 +201,7 @@ impl MergedFacts {
         Self {
             facts,
             ranks: BTreeMap::new(),
+            whole_seconds: BTreeSet::new(),
         }
     }
 
@@ -204,6 +213,7 @@ impl MergedFacts {
     pub fn merge(&mut self, said: JobFacts) -> Result<bool> {
         let mut next = self.clone();
         let rank = said.rank();
+        next.merge_times(&said, rank);
         next.merge_fields(said, rank);
         if let Some(window) = next.facts.window() {
             check_window(window)?;
@@ -214,7 +224,7 @@ impl MergedFacts {
     }
 
     fn merge_fields(&mut self, said: JobFacts, rank: u8) {
-        let Self { facts, ranks } = self;
+        let Self { facts, ranks, .. } = self;
         let status_is_final = facts.status.is_some_and(JobStatus::is_terminal);
         if !status_is_final
             && said
@@ -258,6 +268,70 @@ impl MergedFacts {
             queued_ms,
             sections
         );
+    }
+
+    fn merge_times(&mut self, said: &JobFacts, rank: u8) {
+        macro_rules! merge {
+            ($($field:ident),*) => {$(
+                if let Some(time) = said.$field {
+                    let name = stringify!($field);
+                    let old_rank = self.ranks.get(name).copied();
+                    let known = Timed::new(self.facts.$field, self.whole_seconds.contains(name));
+                    let new = Timed::new(Some(time), said.in_whole_seconds);
+                    let is_newer = old_rank.is_none_or(|old| rank >= old);
+                    if new.refines(known) || (is_newer && !known.refines(new)) {
+                        self.facts.$field = said.$field;
+                        if said.in_whole_seconds {
+                            self.whole_seconds.insert(name.to_owned());
+                        } else {
+                            self.whole_seconds.remove(name);
+                        }
+                    }
+                    self.ranks.insert(name.to_owned(), old_rank.unwrap_or(0).max(rank));
+                }
+            )*};
+        }
+        merge!(created_at, started_at, finished_at);
+        self.keep_order();
+    }
+
+    /// A job shorter than a second may seem to end before it starts if only the second of its end is
+    /// known: its end is its start then, until somebody says it better.
+    fn keep_order(&mut self) {
+        let Some(window) = self.facts.window() else {
+            return;
+        };
+        let within_second = (1..SECOND_MS).contains(&window.from.since(window.to));
+        if within_second && self.whole_seconds.contains("finished_at") {
+            self.facts.finished_at = Some(window.from);
+        }
+    }
+}
+
+const SECOND_MS: i64 = 1_000;
+
+/// A time, if known, and whether only its second is.
+#[derive(Clone, Copy)]
+struct Timed {
+    time: Option<TimestampMs>,
+    in_whole_seconds: bool,
+}
+
+impl Timed {
+    fn new(time: Option<TimestampMs>, in_whole_seconds: bool) -> Self {
+        Self {
+            time,
+            in_whole_seconds,
+        }
+    }
+
+    /// Whether this says the second of `other`, more exactly.
+    fn refines(self, other: Self) -> bool {
+        let same_second = self
+            .time
+            .zip(other.time)
+            .is_some_and(|(own, whole)| (0..SECOND_MS).contains(&own.since(whole)));
+        same_second && other.in_whole_seconds && !self.in_whole_seconds
     }
 }
 

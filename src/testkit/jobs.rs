@@ -204,6 +204,7 @@ fn facts(
             section("get_sources", started, middle),
             section("step_script", middle, finished),
         ]),
+        in_whole_seconds: false,
     }
 }
 

@@ -236,6 +236,7 @@ impl PutJob {
                 .queued_seconds
                 .and_then(|seconds| num::round_to_i64(seconds.max(0.0) * 1e3)),
             sections: check.sections(self.sections),
+            in_whole_seconds: false,
         };
         let window = facts.window();
         if window.is_some_and(|window| window.to < window.from) {

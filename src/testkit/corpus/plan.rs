@@ -289,6 +289,7 @@ fn facts(place: &Place, project: &Project, window: TimeRange, rng: &mut fastrand
         finished_at: Some(window.to),
         queued_ms: Some(queued_ms),
         sections: Some(sections(window, rng)),
+        in_whole_seconds: false,
     }
 }
 
