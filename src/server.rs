@@ -73,7 +73,7 @@ impl Server {
             archive,
             source,
             ci,
-            hooks: Hooks::new(config.gitlab.clone()),
+            hooks: Hooks::new(config.sources.clone()),
             clock,
         })
     }

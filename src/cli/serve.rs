@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let stop = stop_signal()?;
     let clock = SystemClock::shared();
     let ci = GitlabRest::new(
-        &config.gitlab,
+        &config.sources,
         Box::new(config::read_secret),
         Timeouts::default(),
         Arc::clone(&clock),

@@ -33,7 +33,7 @@ pub struct Config {
     /// The archive's settings.
     pub archive: Settings,
     /// GitLab instances.
-    pub gitlab: Vec<GitlabSettings>,
+    pub sources: Vec<GitlabSettings>,
 }
 
 impl Default for Config {
@@ -43,7 +43,7 @@ impl Default for Config {
             data_dir: PathBuf::from(DATA_DIR),
             log: "info".to_owned(),
             archive: Settings::default(),
-            gitlab: Vec::new(),
+            sources: Vec::new(),
         }
     }
 }

@@ -17,6 +17,8 @@ mod cli;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod gitlab;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod proof_support;

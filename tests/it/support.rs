@@ -6,7 +6,7 @@
 
 mod world;
 
-pub(crate) use world::{World, fleet_job, load_fleet, report, with};
+pub(crate) use world::{World, after_all_jobs, fleet_job, load_fleet, report, with};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tachograph::archive::Archive;
 use tachograph::config::{self, Config};
+use tachograph::gitlab::rest::GitlabRest;
+use tachograph::gitlab::settings::GitlabSettings;
 use tachograph::outbound::{Timeouts, install_tls};
 use tachograph::prometheus::PrometheusSource;
 use tachograph::server::Server;
@@ -245,13 +247,26 @@ pub(crate) struct Service {
 impl Service {
     /// Starts one on a free port with its archive in `data_dir`.
     pub(crate) async fn start(data_dir: &Path, clock: SharedClock) -> Self {
+        Self::start_for(data_dir, clock, Vec::new()).await
+    }
+
+    /// The same for the jobs of these GitLab instances.
+    pub(crate) async fn start_for(
+        data_dir: &Path,
+        clock: SharedClock,
+        gitlab: Vec<GitlabSettings>,
+    ) -> Self {
         let config = Config {
             listen: "127.0.0.1:0".to_owned(),
             data_dir: data_dir.to_owned(),
+            sources: gitlab,
             ..Config::default()
         };
-        let source = PrometheusSource::new(Box::new(config::read_secret), TIMEOUTS).unwrap();
-        let server = Server::bind(&config, Arc::new(source), clock);
+        let secrets = || Box::new(config::read_secret);
+        let source = PrometheusSource::new(secrets(), TIMEOUTS).unwrap();
+        let same_clock = Arc::clone(&clock);
+        let ci = GitlabRest::new(&config.sources, secrets(), TIMEOUTS, same_clock).unwrap();
+        let server = Server::bind(&config, Arc::new(source), Arc::new(ci), clock);
         let server = server.await.unwrap();
         let api = Api::new(format!("http://{}", server.address()));
         let archive = server.archive();
