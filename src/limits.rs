@@ -35,6 +35,23 @@ pub const SECTIONS_OF_RUNNER: usize = 50;
 /// Headers per region.
 pub const REGION_HEADERS_MAX: usize = 16;
 
+/// The configuration file: 500 rules and as many regions of about 400 bytes each are 400 KB.
+pub const CONFIG_BYTES_MAX: usize = 512 << 10;
+/// Problems named of one configuration file; a file with more is not a configuration.
+pub const CONFIG_PROBLEMS_MAX: usize = 100;
+/// Rules for runners, and regions, in one configuration: each job looks at all rules (500 patterns at
+/// about 1 us), and together their patterns stay below 32 MiB.
+pub const DECLARED_MAX: usize = 500;
+/// A pattern for descriptions, as written.
+pub const PATTERN_BYTES_MAX: usize = 256;
+/// A pattern for descriptions, compiled. A plain one has 1 to 20 KiB, `[\w.-]{1,60}` over all of
+/// Unicode would have 2 MiB and is refused.
+pub const PATTERN_SIZE_MAX: usize = 64 << 10;
+/// Groups within groups in a pattern for descriptions.
+pub const PATTERN_NESTING_MAX: u32 = 32;
+/// A file with a secret, or with certificates of about 2 KiB each.
+pub const SECRET_FILE_BYTES_MAX: usize = 256 << 10;
+
 /// Connecting to a Prometheus.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Clients with an authority of their own: one per distinct `ca_file`, and those of rotated ones.

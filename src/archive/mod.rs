@@ -35,6 +35,7 @@ pub use stage::{Staged, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, keys};
 use crate::model::id::Archiver;
+use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
@@ -42,13 +43,13 @@ use commit::Committer;
 use seal::StagedDates;
 use segments::Segments;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
 
 /// Settings of the archive.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Number of this archiver.
     pub archiver: Option<Archiver>,
@@ -68,6 +69,8 @@ pub struct Archive {
     clock: SharedClock,
     archiver: Archiver,
     settings: Settings,
+    /// What the configuration registers, as of its last reading.
+    declared: RwLock<Arc<Declared>>,
     staged: Mutex<StagedDates>,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
@@ -97,6 +100,7 @@ impl Archive {
             clock,
             archiver,
             settings,
+            declared: RwLock::default(),
             sealing: Mutex::new(()),
         };
         archive.remove_orphans()?;

@@ -1,11 +1,16 @@
-//! The registry of regions and runners.
+//! The registry of regions and runners: what was put over the API, which is kept here, and under it
+//! what the configuration declares. The one place that says which of the two holds.
 
 use super::{Archive, Reply};
 use crate::error::Result;
 use crate::index::keys::registry::{Regions, Runners};
 use crate::index::wire::put_text;
-use crate::model::id::{RegionName, Source};
+use crate::model::id::{RegionName, RunnerId, Source};
+use crate::model::job::JobFacts;
+use crate::model::registry::{Declared, Entry, Registered};
 use crate::model::runner::{Region, Runner, RunnerRef};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
 impl Archive {
     /// Registers a region or replaces it. Durable when the reply is there.
@@ -23,24 +28,29 @@ impl Archive {
         })
     }
 
-    /// A region.
+    /// A region: as it was put, else as the configuration declares it.
     ///
     /// # Errors
     /// `Data` for a damaged entry, `Unavailable` for I/O errors.
-    pub fn region(&self, name: &RegionName) -> Result<Option<Region>> {
-        self.index.get::<Regions>(name)
+    pub fn region(&self, name: &RegionName) -> Result<Option<Entry<Region>>> {
+        let put = self.index.get::<Regions>(name)?.map(Entry::api);
+        Ok(put.or_else(|| self.declared().region(name)))
     }
 
     /// All regions by name.
     ///
     /// # Errors
     /// As [`Archive::region`].
-    pub fn regions(&self) -> Result<Vec<(RegionName, Region)>> {
-        let mut all = Vec::new();
+    pub fn regions(&self) -> Result<BTreeMap<RegionName, Entry<Region>>> {
+        let declared = self.declared();
+        let from_config = |(name, (region, place)): (&RegionName, &(Region, _))| {
+            (name.clone(), Entry::config(region.clone(), place))
+        };
+        let mut all: BTreeMap<_, _> = declared.regions.iter().map(from_config).collect();
         self.index
             .snapshot()
             .scan::<Regions>(&[], None, |name, region| {
-                all.push((name, region));
+                all.insert(name, Entry::api(region));
                 Ok(true)
             })?;
         Ok(all)
@@ -61,28 +71,66 @@ impl Archive {
         })
     }
 
-    /// A runner.
+    /// The registration that names this runner: as it was put, else a rule of the configuration with
+    /// its id. What its tags and description lead to is known of a job only ([`Archive::registered`]).
     ///
     /// # Errors
     /// As [`Archive::region`].
-    pub fn runner(&self, name: &RunnerRef) -> Result<Option<Runner>> {
-        self.index.get::<Runners>(name)
+    pub fn runner(&self, name: &RunnerRef) -> Result<Option<Entry<Runner>>> {
+        let put = self.index.get::<Runners>(name)?.map(Entry::api);
+        Ok(put.or_else(|| self.declared().runner(name)))
     }
 
-    /// All runners of a source.
+    /// All runners of a source that are named, by id.
     ///
     /// # Errors
     /// As [`Archive::region`].
-    pub fn runners(&self, source: &Source) -> Result<Vec<(RunnerRef, Runner)>> {
+    pub fn runners(&self, source: &Source) -> Result<BTreeMap<RunnerId, Entry<Runner>>> {
         let mut prefix = Vec::new();
         put_text(source.as_str(), &mut prefix);
-        let mut all = Vec::new();
+        let mut all = self.declared().runners(source);
         self.index
             .snapshot()
             .scan::<Runners>(&prefix, None, |name, runner| {
-                all.push((name, runner));
+                all.insert(name.runner_id, Entry::api(runner));
                 Ok(true)
             })?;
         Ok(all)
+    }
+
+    /// Who ran a job: the runner as it was put, else by the rules of the configuration, and its region.
+    ///
+    /// # Errors
+    /// As [`Archive::region`].
+    pub fn registered(&self, source: &Source, facts: &JobFacts) -> Result<Registered> {
+        let put = match &facts.runner_id {
+            Some(id) => self.index.get::<Runners>(&RunnerRef {
+                source: source.clone(),
+                runner_id: RunnerId::parse(id)?,
+            })?,
+            None => None,
+        };
+        let by_rule = || Some(self.declared().rule(source, facts)?.runner.clone());
+        let runner = put.or_else(by_rule);
+        let region = match &runner {
+            Some(runner) => self.region(&runner.region)?,
+            None => None,
+        };
+        Ok(Registered {
+            runner,
+            region: region.map(|entry| entry.value),
+        })
+    }
+
+    /// Replaces everything that the configuration declares, at once.
+    pub fn declare(&self, declared: Arc<Declared>) {
+        *self
+            .declared
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = declared;
+    }
+
+    fn declared(&self) -> Arc<Declared> {
+        Arc::clone(&self.declared.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

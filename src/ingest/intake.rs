@@ -3,10 +3,11 @@
 use super::plan;
 use crate::archive::{Acceptance, Accepted, Archive, Sealed};
 use crate::ci_port::CiSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
 use crate::model::record::Waiting;
+use crate::model::registry::{Declared, Entry, Origin};
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::num;
 use crate::supervise::BlockingPool;
@@ -99,32 +100,47 @@ impl Intake {
         self.wake_waiting().await
     }
 
-    /// Removes a region.
+    /// Replaces what the configuration registers; jobs that waited for it go on.
     ///
     /// # Errors
-    /// `NotFound` if there is none, `Unavailable` if it cannot be made durable.
-    pub async fn delete_region(&self, name: RegionName) -> Result<()> {
-        let known = self.archive.delete_region(name.clone()).await?;
-        known.then_some(()).ok_or_else(|| {
-            Error::not_found("region_not_found", format!("there is no region {name}"))
-        })
+    /// `Unavailable` or `Data` if the waiting jobs cannot be read or written; the new registrations
+    /// hold all the same.
+    pub async fn declare(&self, declared: Declared) -> Result<()> {
+        self.archive.declare(Arc::new(declared));
+        self.wake_waiting().await
     }
 
-    /// Removes a runner.
+    /// Removes a region that was put.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, `Conflict` if the configuration declares it, `Unavailable` if it
+    /// cannot be made durable.
+    pub async fn delete_region(&self, name: RegionName) -> Result<()> {
+        if self.archive.delete_region(name.clone()).await? {
+            return Ok(());
+        }
+        let (archive, region) = (Arc::clone(&self.archive), name.clone());
+        let declared = self.pool.run(move || archive.region(&region)).await?;
+        Err(
+            not_put(declared, &format!("region {name}")).unwrap_or_else(|| {
+                Error::not_found("region_not_found", format!("there is no region {name}"))
+            }),
+        )
+    }
+
+    /// Removes a runner that was put.
     ///
     /// # Errors
     /// As [`Intake::delete_region`].
     pub async fn delete_runner(&self, name: RunnerRef) -> Result<()> {
-        let known = self.archive.delete_runner(name.clone()).await?;
-        known.then_some(()).ok_or_else(|| {
-            Error::not_found(
-                "runner_not_found",
-                format!(
-                    "there is no runner {} of source {}",
-                    name.runner_id, name.source
-                ),
-            )
-        })
+        if self.archive.delete_runner(name.clone()).await? {
+            return Ok(());
+        }
+        let (archive, runner) = (Arc::clone(&self.archive), name.clone());
+        let declared = self.pool.run(move || archive.runner(&runner)).await?;
+        let what = format!("runner {} of source {}", name.runner_id, name.source);
+        Err(not_put(declared, &what)
+            .unwrap_or_else(|| Error::not_found("runner_not_found", format!("there is no {what}"))))
     }
 
     /// Seals everything that is staged now.
@@ -168,5 +184,18 @@ impl Intake {
             self.wake.notify_one();
         }
         Ok(())
+    }
+}
+
+/// The error of somebody who would remove over the API what the configuration declares.
+fn not_put<T>(entry: Option<Entry<T>>, what: &str) -> Option<Error> {
+    match entry?.origin {
+        // Put again since it was removed: then the caller removed what was there when he asked.
+        Origin::Api => None,
+        Origin::Config(place) => Some(Error::new(
+            ErrorKind::Conflict,
+            "registered_in_config",
+            format!("{what} stands in {place}; remove it there and reload the configuration"),
+        )),
     }
 }

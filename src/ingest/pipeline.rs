@@ -5,15 +5,16 @@
 
 use super::assemble::{self, Assembled, Input};
 use super::lookups::{Lookups, Missing};
-use super::plan::{self, Decision, Fetch, Registered};
+use super::plan::{self, Decision, Fetch};
 use crate::archive::{Archive, Staged, Staging};
 use crate::error::Result;
 use crate::limits;
 use crate::model::archived::{Findings, Placement};
-use crate::model::id::{JobKey, RegionName, RunnerId};
+use crate::model::id::{JobKey, RegionName};
 use crate::model::profile::Profile;
 use crate::model::record::{JobRecord, Waiting};
-use crate::model::runner::{Region, RunnerRef};
+use crate::model::registry::Registered;
+use crate::model::runner::Region;
 use crate::model::settle;
 use crate::model::state::{Reason, Verdict};
 use crate::num;
@@ -435,22 +436,9 @@ impl Pipeline {
     }
 
     async fn registered(&self, record: &JobRecord) -> Result<Registered> {
-        let Some(id) = record.merged.facts().runner_id.clone() else {
-            return Ok(Registered::default());
-        };
-        let name = RunnerRef {
-            source: record.job.source.clone(),
-            runner_id: RunnerId::parse(&id)?,
-        };
+        let (source, facts) = (record.job.source.clone(), record.merged.facts().clone());
         let archive = Arc::clone(&self.parts.archive);
-        let look_up = move || {
-            let runner = archive.runner(&name)?;
-            let region = runner.as_ref().map(|runner| archive.region(&runner.region));
-            Ok(Registered {
-                region: region.transpose()?.flatten(),
-                runner,
-            })
-        };
+        let look_up = move || archive.registered(&source, &facts);
         self.parts.pool.run(look_up).await
     }
 

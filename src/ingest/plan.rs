@@ -8,7 +8,8 @@ use crate::model::id::RegionName;
 use crate::model::job::JobFacts;
 use crate::model::machine::Machine;
 use crate::model::record::{JobRecord, Waiting};
-use crate::model::runner::{Region, Runner};
+use crate::model::registry::Registered;
+use crate::model::runner::Runner;
 use crate::model::settle;
 use crate::model::state::{Reason, Verdict};
 use crate::source_port::{SeriesRequest, SourceErrorKind};
@@ -22,13 +23,6 @@ pub(super) struct Fetch {
     pub(super) request: SeriesRequest,
     pub(super) runner: Runner,
     pub(super) window: TimeRange,
-}
-
-/// Who ran the job, as far as it is registered.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Registered {
-    pub(super) runner: Option<Runner>,
-    pub(super) region: Option<Region>,
 }
 
 /// The fetch for a job, or what it waits for.
@@ -269,6 +263,7 @@ pub(super) fn next_sections(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::runner::Region;
 
     const WINDOW: TimeRange = TimeRange {
         from: TimestampMs(0),

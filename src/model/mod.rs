@@ -11,6 +11,7 @@ pub mod machine;
 pub mod metric;
 pub mod profile;
 pub mod record;
+pub mod registry;
 pub mod runner;
 pub mod scope;
 pub mod settle;

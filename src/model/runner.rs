@@ -21,6 +21,19 @@ pub enum RegionKind {
     Auto,
 }
 
+/// Credentials of HTTP's basic authentication. The password itself is never registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasicAuth {
+    /// User's name.
+    pub username: String,
+    /// File on the service's machine with the password, read at each use.
+    pub password_file: String,
+}
+
+/// What is wrong with a registration: the field, and what it must be, to be read as one sentence.
+pub type Problem = (&'static str, String);
+
 /// A region: one metrics server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +49,13 @@ pub struct Region {
     /// File on the service's machine with a bearer token, read at each use.
     #[serde(default)]
     pub bearer_token_file: Option<String>,
+    /// User and password, instead of a bearer token.
+    #[serde(default)]
+    pub basic_auth: Option<BasicAuth>,
+    /// File on the service's machine with the authorities (PEM) that its certificate may be of,
+    /// besides those of the machine; read at each use.
+    #[serde(default)]
+    pub ca_file: Option<String>,
     /// Scrape interval, if it is known better than the data shows it.
     #[serde(default)]
     pub scrape_interval_seconds: Option<f64>,
@@ -53,50 +73,41 @@ impl Region {
     /// # Errors
     /// `Invalid`, naming every wrong field at once.
     pub fn validate(&self) -> Result<()> {
-        let mut problems = Vec::new();
-        let rest = self
-            .url
-            .strip_prefix("http://")
-            .or_else(|| self.url.strip_prefix("https://"));
-        match rest.and_then(|rest| rest.split('/').next()) {
-            None => problems.push("url must start with http:// or https://".to_owned()),
-            Some("") => problems.push("url names no host".to_owned()),
-            Some(host) if host.contains('@') => {
-                problems.push(
-                    "url must not contain a user or password; use headers or bearer_token_file"
-                        .to_owned(),
-                );
-            }
-            Some(_)
-                if self.url.contains(['?', '#'])
-                    || self.url.chars().any(|c| c.is_control() || c == ' ') =>
-            {
-                problems
-                    .push("url must be a plain base address without '?', '#' or blanks".to_owned());
-            }
-            Some(_) => {}
+        all_or_invalid("region", &self.problems())
+    }
+
+    /// Everything that is wrong, without asking the network or a file.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
+        problems.extend(self.url_problem().map(|text| ("url", text.to_owned())));
+        problems.extend(self.header_problems().map(|text| ("headers", text)));
+        if self.basic_auth.is_some() && self.bearer_token_file.is_some() {
+            let text = "and bearer_token_file exclude each other: one request carries one of them";
+            problems.push(("basic_auth", text.to_owned()));
         }
-        if self.headers.len() > limits::REGION_HEADERS_MAX {
-            problems.push(format!(
-                "headers: at most {} are allowed",
-                limits::REGION_HEADERS_MAX
-            ));
+        let user = self.basic_auth.as_ref().map(|auth| auth.username.as_str());
+        if user.is_some_and(|user| {
+            user.is_empty()
+                || user.len() > limits::TEXT_BYTES_MAX
+                || user.contains(|c: char| c == ':' || c.is_control())
+        }) {
+            let text = "must have a username without ':' and control characters";
+            problems.push(("basic_auth", text.to_owned()));
         }
-        if let Some((name, _)) = self.headers.iter().find(|(_, value)| *value == HIDDEN) {
-            problems.push(format!(
-                "headers: {name} is {HIDDEN:?}, as GET shows it; give its value"
-            ));
-        }
-        for (name, value) in &self.headers {
-            let plain = |text: &str| text.bytes().all(|b| (0x20..0x7f).contains(&b));
-            if name.is_empty()
-                || !name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                || !plain(value)
-            {
-                problems.push(format!("headers: {name:?} is not a plain HTTP header"));
+        let password_file = self.basic_auth.as_ref().map(|auth| &auth.password_file);
+        for (field, path) in [
+            ("bearer_token_file", self.bearer_token_file.as_ref()),
+            ("basic_auth", password_file),
+            ("ca_file", self.ca_file.as_ref()),
+        ] {
+            if path.is_some_and(|path| path.is_empty() || path.contains(char::is_control)) {
+                problems.push((field, "must name a file".to_owned()));
             }
+        }
+        if self.ca_file.is_some() && self.url.starts_with("http://") {
+            let text = "needs a url that starts with https://";
+            problems.push(("ca_file", text.to_owned()));
         }
         for (field, value, low, high) in [
             (
@@ -108,10 +119,55 @@ impl Region {
             ("retention_seconds", self.retention_seconds, 60.0, 3.2e9),
         ] {
             if value.is_some_and(|value| !(low..=high).contains(&value)) {
-                problems.push(format!("{field} must be between {low} and {high}"));
+                problems.push((field, format!("must be between {low} and {high}")));
             }
         }
-        all_or_invalid("region", problems)
+        problems
+    }
+
+    fn url_problem(&self) -> Option<&'static str> {
+        let rest = self
+            .url
+            .strip_prefix("http://")
+            .or_else(|| self.url.strip_prefix("https://"));
+        match rest.and_then(|rest| rest.split('/').next()) {
+            None => Some("must start with http:// or https://"),
+            Some("") => Some("names no host"),
+            Some(host) if host.contains('@') => Some(
+                "must not contain a user or password; use headers, bearer_token_file or basic_auth",
+            ),
+            Some(_)
+                if self.url.contains(['?', '#'])
+                    || self.url.chars().any(|c| c.is_control() || c == ' ') =>
+            {
+                Some("must be a plain base address without '?', '#' or blanks")
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn header_problems(&self) -> impl Iterator<Item = String> {
+        let many = (self.headers.len() > limits::REGION_HEADERS_MAX)
+            .then(|| format!("may be at most {}", limits::REGION_HEADERS_MAX));
+        let plain = |text: &str| text.bytes().all(|b| (0x20..0x7f).contains(&b));
+        let name_ok = |name: &str| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        let each = self.headers.iter().filter_map(move |(name, value)| {
+            if value == HIDDEN {
+                Some(format!(
+                    "have {name} as {HIDDEN:?}, as GET shows it; give its value"
+                ))
+            } else if !name_ok(name) || !plain(value) {
+                Some(format!("have {name:?}, which is not a plain HTTP header"))
+            } else {
+                None
+            }
+        });
+        many.into_iter().chain(each)
     }
 
     /// The configured scrape interval in ms.
@@ -170,14 +226,37 @@ fn default_value() -> String {
 }
 
 impl Runner {
+    /// A registration with the defaults of what is not given.
+    #[must_use]
+    pub fn new(
+        region: RegionName,
+        machine_label: Option<String>,
+        machine_value: Option<String>,
+    ) -> Self {
+        Self {
+            region,
+            machine_label: machine_label.unwrap_or_else(default_label),
+            machine_value: machine_value.unwrap_or_else(default_value),
+            preset: Preset::default(),
+            machine_type: None,
+            price_per_hour: None,
+        }
+    }
+
     /// Checks the registration.
     ///
     /// # Errors
     /// `Invalid`, naming every wrong field at once.
     pub fn validate(&self) -> Result<()> {
-        let mut problems = Vec::new();
+        all_or_invalid("runner", &self.problems())
+    }
+
+    /// Everything that is wrong.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
         if let Err(error) = RegionName::parse(self.region.as_str()) {
-            problems.push(error.message().to_owned());
+            problems.push(("region", format!("is no name: {}", error.message())));
         }
         let label_ok = self.machine_label.len() <= 128
             && self.machine_label != "__name__"
@@ -185,7 +264,8 @@ impl Runner {
                 b.is_ascii_alphabetic() || b == b'_' || (index > 0 && b.is_ascii_digit())
             });
         if !label_ok || self.machine_label.is_empty() {
-            problems.push("machine_label must be a Prometheus label name".to_owned());
+            let text = "must be a Prometheus label name";
+            problems.push(("machine_label", text.to_owned()));
         }
         let around = self.machine_value.replacen("{machine}", "", 1);
         if around.len() == self.machine_value.len()
@@ -194,25 +274,24 @@ impl Runner {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b".-_:/".contains(&b))
         {
-            problems.push(
-                "machine_value must contain {machine} once, with letters, digits and .-_:/ around it"
-                    .to_owned(),
-            );
+            let text = "must contain {machine} once, with letters, digits and .-_:/ around it";
+            problems.push(("machine_value", text.to_owned()));
         }
         if self
             .machine_type
             .as_ref()
             .is_some_and(|text| text.len() > limits::TEXT_BYTES_MAX)
         {
-            problems.push("machine_type is too long".to_owned());
+            problems.push(("machine_type", "is too long".to_owned()));
         }
         if self
             .price_per_hour
             .is_some_and(|price| !(0.0..=1e6).contains(&price))
         {
-            problems.push("price_per_hour must be between 0 and 1000000".to_owned());
+            let text = "must be between 0 and 1000000";
+            problems.push(("price_per_hour", text.to_owned()));
         }
-        all_or_invalid("runner", problems)
+        problems
     }
 
     /// The label and its value for `machine`.
@@ -225,13 +304,17 @@ impl Runner {
     }
 }
 
-fn all_or_invalid(what: &str, problems: Vec<String>) -> Result<()> {
+fn all_or_invalid(what: &str, problems: &[Problem]) -> Result<()> {
     if problems.is_empty() {
         return Ok(());
     }
+    let sentences = problems
+        .iter()
+        .map(|(field, text)| format!("{field} {text}"));
+    let sentences: Vec<String> = sentences.collect();
     Err(Error::invalid(
         "invalid_registration",
-        format!("{what}: {}", problems.join("; ")),
+        format!("{what}: {}", sentences.join("; ")),
     ))
 }
 
@@ -270,6 +353,32 @@ mod tests {
         ] {
             assert!(region(url).validate().is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn credentials_and_authorities_are_checked() {
+        let problems = |fields: serde_json::Value| {
+            let mut region = serde_json::json!({ "url": "https://h" });
+            let all = region.as_object_mut().unwrap();
+            all.extend(fields.as_object().unwrap().clone());
+            let region: Region = serde_json::from_value(region).unwrap();
+            let found = region.problems().into_iter();
+            found.map(|(field, _)| field).collect::<Vec<_>>()
+        };
+        let basic = serde_json::json!({ "username": "u", "password_file": "/run/p" });
+        let fine = serde_json::json!({ "basic_auth": basic, "ca_file": "/run/ca.pem" });
+        assert_eq!(problems(fine), [""; 0]);
+        let two = serde_json::json!({ "basic_auth": basic, "bearer_token_file": "/run/t" });
+        assert_eq!(problems(two), ["basic_auth"]);
+        for user in ["", "a:b", "a\nb"] {
+            let basic = serde_json::json!({ "username": user, "password_file": "" });
+            let found = problems(serde_json::json!({ "basic_auth": basic }));
+            assert_eq!(found, ["basic_auth", "basic_auth"], "{user:?}");
+        }
+        let plain = serde_json::json!({ "url": "http://h", "ca_file": "/run/ca.pem" });
+        assert_eq!(problems(plain), ["ca_file"]);
+        let nothing = serde_json::json!({ "ca_file": "", "bearer_token_file": "" });
+        assert_eq!(problems(nothing), ["bearer_token_file", "ca_file"]);
     }
 
     #[test]

@@ -9,10 +9,12 @@ pub use profile::{ProfileRequest, ProfileView, Series, Values};
 use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView};
 use crate::error::{Error, Result};
 use crate::model::archived::Bounds;
-use crate::model::id::{JobRef, RegionName, Source};
+use crate::model::id::{JobRef, RegionName, RunnerId, Source};
+use crate::model::registry::Entry;
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::model::scope::Scope;
 use crate::supervise::BlockingPool;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A job with its neighbours.
@@ -128,7 +130,7 @@ impl Query {
     ///
     /// # Errors
     /// `NotFound` if there is none; `Data`, `Unavailable` from the archive.
-    pub async fn region(&self, name: RegionName) -> Result<Region> {
+    pub async fn region(&self, name: RegionName) -> Result<Entry<Region>> {
         let archive = Arc::clone(&self.archive);
         let read = move || {
             archive.region(&name)?.ok_or_else(|| {
@@ -142,16 +144,16 @@ impl Query {
     ///
     /// # Errors
     /// `Data`, `Unavailable` from the archive.
-    pub async fn regions(&self) -> Result<Vec<(RegionName, Region)>> {
+    pub async fn regions(&self) -> Result<BTreeMap<RegionName, Entry<Region>>> {
         let archive = Arc::clone(&self.archive);
         self.pool.run(move || archive.regions()).await
     }
 
-    /// A runner's registration.
+    /// The registration that names a runner.
     ///
     /// # Errors
     /// `NotFound` if there is none; `Data`, `Unavailable` from the archive.
-    pub async fn runner(&self, name: RunnerRef) -> Result<Runner> {
+    pub async fn runner(&self, name: RunnerRef) -> Result<Entry<Runner>> {
         let archive = Arc::clone(&self.archive);
         let read = move || {
             archive.runner(&name)?.ok_or_else(|| {
@@ -167,11 +169,11 @@ impl Query {
         self.pool.run(read).await
     }
 
-    /// All runners of a source.
+    /// All runners of a source that are named, by id.
     ///
     /// # Errors
     /// `Data`, `Unavailable` from the archive.
-    pub async fn runners(&self, source: Source) -> Result<Vec<(RunnerRef, Runner)>> {
+    pub async fn runners(&self, source: Source) -> Result<BTreeMap<RunnerId, Entry<Runner>>> {
         let archive = Arc::clone(&self.archive);
         self.pool.run(move || archive.runners(&source)).await
     }

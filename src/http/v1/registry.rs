@@ -5,7 +5,8 @@ use crate::http::extract::Json as Body;
 use crate::http::problem::{ApiError, Problem};
 use crate::http::router::Services;
 use crate::model::id::{RegionName, RunnerId, Source};
-use crate::model::runner::{HIDDEN, Preset, Region, RegionKind, Runner, RunnerRef};
+use crate::model::registry::{Entry, Origin};
+use crate::model::runner::{BasicAuth, HIDDEN, Preset, Region, RegionKind, Runner, RunnerRef};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -30,12 +31,44 @@ pub struct RegionBody {
     /// File on the service's machine with a bearer token.
     #[serde(default)]
     bearer_token_file: Option<String>,
+    /// User and password, instead of a bearer token.
+    #[serde(default)]
+    basic_auth: Option<BasicAuthBody>,
+    /// PEM file on the service's machine with further authorities for its certificate.
+    #[serde(default)]
+    ca_file: Option<String>,
     /// Learnt from the data if absent.
     #[serde(default)]
     scrape_interval_seconds: Option<f64>,
     /// Asked from the server if absent.
     #[serde(default)]
     retention_seconds: Option<f64>,
+    /// `api` if it was put, `config` if the configuration declares it. Not looked at in a PUT.
+    #[serde(default)]
+    #[schema(read_only)]
+    origin: Option<String>,
+    /// Where in the configuration it stands. Not looked at in a PUT.
+    #[serde(default)]
+    #[schema(read_only)]
+    origin_place: Option<String>,
+}
+
+/// Credentials of HTTP's basic authentication.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BasicAuthBody {
+    /// User's name.
+    username: String,
+    /// File on the service's machine with the password.
+    password_file: String,
+}
+
+/// The two fields that tell where a registration comes from.
+fn told(origin: &Origin) -> (Option<String>, Option<String>) {
+    match origin {
+        Origin::Api => (Some("api".to_owned()), None),
+        Origin::Config(place) => (Some("config".to_owned()), Some(place.to_string())),
+    }
 }
 
 impl From<RegionBody> for Region {
@@ -45,23 +78,37 @@ impl From<RegionBody> for Region {
             kind: body.kind,
             headers: body.headers,
             bearer_token_file: body.bearer_token_file,
+            basic_auth: body.basic_auth.map(|auth| BasicAuth {
+                username: auth.username,
+                password_file: auth.password_file,
+            }),
+            ca_file: body.ca_file,
             scrape_interval_seconds: body.scrape_interval_seconds,
             retention_seconds: body.retention_seconds,
         }
     }
 }
 
-impl From<Region> for RegionBody {
+impl From<Entry<Region>> for RegionBody {
     /// Header values may be secrets, so they stay inside.
-    fn from(region: Region) -> Self {
+    fn from(entry: Entry<Region>) -> Self {
+        let region = entry.value;
         let hidden = |(name, _): (String, String)| (name, HIDDEN.to_owned());
+        let (origin, origin_place) = told(&entry.origin);
         Self {
             url: region.url,
             kind: region.kind,
             headers: region.headers.into_iter().map(hidden).collect(),
             bearer_token_file: region.bearer_token_file,
+            basic_auth: region.basic_auth.map(|auth| BasicAuthBody {
+                username: auth.username,
+                password_file: auth.password_file,
+            }),
+            ca_file: region.ca_file,
             scrape_interval_seconds: region.scrape_interval_seconds,
             retention_seconds: region.retention_seconds,
+            origin,
+            origin_place,
         }
     }
 }
@@ -89,25 +136,32 @@ pub struct RunnerBody {
     /// Price of one machine per hour.
     #[serde(default)]
     price_per_hour: Option<f64>,
+    /// `api` if it was put, `config` if the configuration declares it. Not looked at in a PUT.
+    #[serde(default)]
+    #[schema(read_only)]
+    origin: Option<String>,
+    /// Where in the configuration it stands. Not looked at in a PUT.
+    #[serde(default)]
+    #[schema(read_only)]
+    origin_place: Option<String>,
 }
 
 impl RunnerBody {
     fn into_runner(self) -> Result<Runner> {
+        let region = RegionName::parse(&self.region)?;
         Ok(Runner {
-            region: RegionName::parse(&self.region)?,
-            machine_label: self.machine_label.unwrap_or_else(|| "instance".to_owned()),
-            machine_value: self
-                .machine_value
-                .unwrap_or_else(|| "{machine}:9100".to_owned()),
             preset: self.preset,
             machine_type: self.machine_type,
             price_per_hour: self.price_per_hour,
+            ..Runner::new(region, self.machine_label, self.machine_value)
         })
     }
 }
 
-impl From<Runner> for RunnerBody {
-    fn from(runner: Runner) -> Self {
+impl From<Entry<Runner>> for RunnerBody {
+    fn from(entry: Entry<Runner>) -> Self {
+        let runner = entry.value;
+        let (origin, origin_place) = told(&entry.origin);
         Self {
             region: runner.region.to_string(),
             machine_label: Some(runner.machine_label),
@@ -115,6 +169,8 @@ impl From<Runner> for RunnerBody {
             preset: runner.preset,
             machine_type: runner.machine_type,
             price_per_hour: runner.price_per_hour,
+            origin,
+            origin_place,
         }
     }
 }
@@ -163,10 +219,10 @@ pub(in crate::http) async fn put_region(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Remove a region.
+/// Remove a region that was put. What the configuration declares is removed there.
 #[utoipa::path(
     delete, path = "/api/v1/regions/{name}", tag = "registry", params(("name" = String, Path)),
-    responses((status = 204, description = "durable"), (status = 404, body = Problem, content_type = "application/problem+json"))
+    responses((status = 204, description = "durable"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"))
 )]
 pub(in crate::http) async fn delete_region(
     State(services): State<Services>,
@@ -186,7 +242,8 @@ fn runner_ref(source: &str, runner_id: &str) -> Result<RunnerRef> {
     })
 }
 
-/// All runners of a source by id.
+/// All runners of a source by id: those that were put, and those that a rule of the configuration
+/// names by id.
 #[utoipa::path(
     get, path = "/api/v1/runners/{source}", tag = "registry", params(("source" = String, Path)),
     responses((status = 200, body = BTreeMap<String, RunnerBody>))
@@ -198,11 +255,11 @@ pub(in crate::http) async fn list_runners(
     let runners = services.query.runners(Source::parse(&source)?).await?;
     let by_id = runners
         .into_iter()
-        .map(|(name, runner)| (name.runner_id.to_string(), runner.into()));
+        .map(|(id, runner)| (id.to_string(), runner.into()));
     Ok(Json(by_id.collect()))
 }
 
-/// A runner.
+/// A runner: as it was put, else as a rule of the configuration names it by its id.
 #[utoipa::path(
     get, path = "/api/v1/runners/{source}/{runner_id}", tag = "registry",
     params(("source" = String, Path), ("runner_id" = String, Path)),
@@ -237,11 +294,11 @@ pub(in crate::http) async fn put_runner(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Remove a runner.
+/// Remove a runner that was put. What the configuration declares is removed there.
 #[utoipa::path(
     delete, path = "/api/v1/runners/{source}/{runner_id}", tag = "registry",
     params(("source" = String, Path), ("runner_id" = String, Path)),
-    responses((status = 204, description = "durable"), (status = 404, body = Problem, content_type = "application/problem+json"))
+    responses((status = 204, description = "durable"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"))
 )]
 pub(in crate::http) async fn delete_runner(
     State(services): State<Services>,
