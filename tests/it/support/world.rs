@@ -117,8 +117,8 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.service.take().unwrap().stop().await;
         let clock: SharedClock = Arc::<ManualClock>::clone(&self.clock);
-        let service = Service::start_for(&self.data_dir(), clock, self.gitlab.clone());
-        self.service = Some(service.await);
+        let service = Service::start_for(&self.data_dir(), clock, self.gitlab.clone()).await;
+        self.service = Some(service);
     }
 
     /// Stops the service and leaves its archive.
