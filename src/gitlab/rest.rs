@@ -356,3 +356,6 @@ impl CiSource for GitlabRest {
         Box::pin(self.read_log(job, project, wish))
     }
 }
+
+#[cfg(test)]
+mod tests;

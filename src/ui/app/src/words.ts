@@ -32,6 +32,7 @@ const TO_DO: Readonly<Record<string, string>> = {
   waiting_for_runner: REGISTER,
   waiting_for_region: REGISTER,
   waiting_for_machine: REGISTER,
+  waiting_for_log: "Check the CI system and the token of its source: the message says what is wrong. It is asked again by itself.",
   no_samples_yet: "Wait a minute. If it stays, compare the machine's name in Prometheus with the runner's registration.",
   upstream_unreachable: UPSTREAM,
   upstream_refused: UPSTREAM,
