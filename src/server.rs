@@ -1,25 +1,33 @@
 //! The service: builds every part from the configuration and runs it until it is told to stop.
 
+mod reload;
+
+pub use reload::Reload;
+
 use crate::archive::Archive;
-use crate::config::Config;
 use crate::ci_port::CiSource;
+use crate::config::{self, Config};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gitlab::hook::Hooks;
+use crate::gitlab::rest::GitlabRest;
+use crate::gitlab::settings::GitlabSettings;
 use crate::http::{self, HookService, Services};
 use crate::ingest::{Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
+use crate::model::registry::Declared;
+use crate::outbound::Timeouts;
 use crate::query::Query;
 use crate::source_port::MetricSource;
 use crate::supervise::{BlockingPool, Phase, Supervisor};
 use crate::telemetry::Metrics;
 use crate::time::SharedClock;
 use crate::ui;
+use reload::Reloader;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
@@ -33,14 +41,15 @@ pub struct Server {
     address: SocketAddr,
     archive: Arc<Archive>,
     source: Arc<dyn MetricSource>,
-    ci: Arc<dyn CiSource>,
-    hooks: Hooks,
+    ci_timeouts: Timeouts,
     clock: SharedClock,
+    declared: Declared,
+    sources: watch::Sender<Arc<[GitlabSettings]>>,
+    reload: Option<Reload>,
 }
 
 impl Server {
-    /// Takes the address and opens the archive. Raw series come from `source`, what is not reported
-    /// of a job from `ci`.
+    /// Takes the address and opens the archive.
     ///
     /// # Errors
     /// `Unavailable` if the address is taken, `Conflict` if the data directory is, `Data` if it
@@ -48,7 +57,6 @@ impl Server {
     pub async fn bind(
         config: &Config,
         source: Arc<dyn MetricSource>,
-        ci: Arc<dyn CiSource>,
         clock: SharedClock,
     ) -> Result<Self> {
         let taken = |error: std::io::Error| {
@@ -72,10 +80,36 @@ impl Server {
             address,
             archive,
             source,
-            ci,
-            hooks: Hooks::new(config.sources.clone()),
+            ci_timeouts: Timeouts::default(),
             clock,
+            declared: config.declared.clone(),
+            sources: watch::Sender::new(config.sources.clone().into()),
+            reload: None,
         })
+    }
+
+    /// Reads the configuration again at each wish.
+    #[must_use]
+    pub fn with_reload(self, reload: Reload) -> Self {
+        Self {
+            reload: Some(reload),
+            ..self
+        }
+    }
+
+    /// How long a CI may take to answer, if not as long as by default.
+    #[must_use]
+    pub fn with_ci_timeouts(self, ci_timeouts: Timeouts) -> Self {
+        Self {
+            ci_timeouts,
+            ..self
+        }
+    }
+
+    /// The configured CI instances, as of the last reading of the configuration.
+    #[must_use]
+    pub fn sources(&self) -> watch::Receiver<Arc<[GitlabSettings]>> {
+        self.sources.subscribe()
     }
 
     /// Where it listens.
@@ -93,43 +127,36 @@ impl Server {
     /// Runs until `stop` is ready, then stops in order and closes the archive.
     ///
     /// # Errors
-    /// `Internal` if a task failed.
+    /// `Internal` if a task failed, `Unavailable` if there are no certificate authorities.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
         let pool = BlockingPool::new(limits::BLOCKING_THREADS);
         let metrics = Metrics::new();
         let wake = Arc::new(Notify::new());
-        let intake = Intake::new(
-            Arc::clone(&self.archive),
-            pool.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(&metrics),
-            Arc::clone(&wake),
-            Arc::clone(&self.ci),
-        );
-        let lookups = Lookups {
-            ci: self.ci,
-            intake: intake.clone(),
-            archive: Arc::clone(&self.archive),
-            pool: pool.clone(),
-            clock: Arc::clone(&self.clock),
-        };
-        let services = Services {
-            intake,
-            hooks: HookService::new(self.hooks, Arc::clone(&self.clock)),
-            query: Query::new(Arc::clone(&self.archive), pool.clone()),
-            archive: Arc::clone(&self.archive),
-            metrics: Arc::clone(&metrics),
-        };
+        let (services, lookups) = self.services(&pool, &metrics, &wake)?;
+        let intake = services.intake.clone();
+        // Jobs that waited when the last process ended may wait for something that the file has now.
+        if let Err(error) = intake.declare(self.declared).await {
+            tracing::error!(error = error.chain(), "waiting jobs could not be woken");
+        }
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,
-            pool,
+            pool: pool.clone(),
             clock: self.clock,
             metrics: Arc::clone(&metrics),
             wake,
             lookups: lookups.clone(),
         });
         let supervisor = Supervisor::default();
+        if let Some(reload) = self.reload {
+            let reloader = Reloader {
+                intake,
+                sources: self.sources,
+                pool,
+                metrics: Arc::clone(&metrics),
+            };
+            supervisor.spawn(Phase::Intake, "reload", |token| reloader.run(reload, token));
+        }
         let (listener, archive) = (self.listener, self.archive);
         supervisor.spawn(Phase::Intake, "http", |token| {
             listen(listener, services, token)
@@ -141,6 +168,44 @@ impl Server {
         });
         tracing::info!(address = %self.address, "serving");
         supervisor.run(stop).await
+    }
+
+    /// What the routes call, and what asks the CI systems.
+    fn services(
+        &self,
+        pool: &BlockingPool,
+        metrics: &Arc<Metrics>,
+        wake: &Arc<Notify>,
+    ) -> Result<(Services, Lookups)> {
+        let ci: Arc<dyn CiSource> = Arc::new(GitlabRest::new(
+            self.sources(),
+            Box::new(config::read_secret),
+            self.ci_timeouts,
+            Arc::clone(&self.clock),
+        )?);
+        let intake = Intake::new(
+            Arc::clone(&self.archive),
+            pool.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(metrics),
+            Arc::clone(wake),
+            Arc::clone(&ci),
+        );
+        let lookups = Lookups {
+            ci,
+            intake: intake.clone(),
+            archive: Arc::clone(&self.archive),
+            pool: pool.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        let services = Services {
+            intake,
+            hooks: HookService::new(self.sources(), Arc::clone(&self.clock)),
+            query: Query::new(Arc::clone(&self.archive), pool.clone()),
+            archive: Arc::clone(&self.archive),
+            metrics: Arc::clone(metrics),
+        };
+        Ok((services, lookups))
     }
 }
 

@@ -45,6 +45,10 @@ pub struct Metrics {
     pub pending_jobs: Gauge,
     /// Segments sealed.
     pub segments_sealed: Counter,
+    /// 1 unless the configuration was wrong when it was last read again.
+    pub config_last_reload_successful: Gauge,
+    /// 1 if the configuration was changed in a way that needs another start.
+    pub config_restart_needed: Gauge,
     /// Violations of the archive's invariants; anything but 0 is a bug or a bad disk.
     pub invariant_violations: Gauge,
 }
@@ -60,8 +64,11 @@ impl Metrics {
             fetch_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 14)),
             pending_jobs: Gauge::default(),
             segments_sealed: Counter::default(),
+            config_last_reload_successful: Gauge::default(),
+            config_restart_needed: Gauge::default(),
             invariant_violations: Gauge::default(),
         };
+        metrics.config_last_reload_successful.set(1);
         let registry = &mut metrics.registry;
         registry.register("job_events", "Job events accepted", metrics.events.clone());
         registry.register(
@@ -83,6 +90,16 @@ impl Metrics {
             "segments_sealed",
             "Segments sealed",
             metrics.segments_sealed.clone(),
+        );
+        registry.register(
+            "config_last_reload_successful",
+            "1 unless the configuration was wrong when it was last read again",
+            metrics.config_last_reload_successful.clone(),
+        );
+        registry.register(
+            "config_restart_needed",
+            "1 if the configuration was changed in a way that needs another start",
+            metrics.config_restart_needed.clone(),
         );
         registry.register(
             "invariant_violations",

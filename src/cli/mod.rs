@@ -67,12 +67,14 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(args) => block_on(demo::run(args))?,
         Command::Show(args) => block_on(show::run(args))?,
         Command::Config(ConfigCommand::Check { file }) => {
-            config::read_config(&file)?;
+            for warning in config::read_config(&file)?.warnings {
+                out::note(&format!("warning: {warning}"));
+            }
             out::line("the configuration is in order");
             Ok(())
         }
         Command::Config(ConfigCommand::Example) => {
-            out::text(&config::example());
+            out::text(config::example());
             Ok(())
         }
         Command::Openapi => {

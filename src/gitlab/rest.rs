@@ -19,8 +19,8 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How long a server that did not answer, or asked for a pause without saying how long, is left alone.
 const PAUSE_MS: i64 = 10_000;
@@ -38,14 +38,18 @@ const LAST_WORDS: [&[u8]; 2] = [b"Job succeeded", b"ERROR: Job failed"];
 pub struct GitlabRest {
     outbound: Outbound,
     clock: SharedClock,
-    instances: BTreeMap<Source, Instance>,
+    /// As of the last reading of the configuration.
+    settings: watch::Receiver<Arc<[GitlabSettings]>>,
+    /// What is remembered of each source; a handful, so they are never pruned.
+    instances: Mutex<BTreeMap<Source, Arc<Instance>>>,
 }
 
 struct Instance {
+    settings: GitlabSettings,
     base: String,
     /// The header with the token.
     headers: BTreeMap<String, String>,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     /// No call before this.
     paused_until: Mutex<Option<TimestampMs>>,
 }
@@ -79,26 +83,42 @@ impl GitlabRest {
     /// # Errors
     /// `Unavailable` if the machine has no certificate authorities to verify servers with.
     pub fn new(
-        settings: &[GitlabSettings],
+        settings: watch::Receiver<Arc<[GitlabSettings]>>,
         secrets: SecretReader,
         timeouts: Timeouts,
         clock: SharedClock,
     ) -> Result<Self, Error> {
-        let instances = settings.iter().filter_map(|instance| {
-            let token = instance.api_token.as_ref()?.expose().to_owned();
-            let instance_of = Instance {
-                base: format!("{}/api/v4", instance.url.trim_end_matches('/')),
-                headers: [("private-token".to_owned(), token)].into(),
-                calls: Semaphore::new(limits::CI_CALLS_PER_SOURCE),
-                paused_until: Mutex::new(None),
-            };
-            Some((instance.source.clone(), instance_of))
-        });
         Ok(Self {
-            instances: instances.collect(),
             outbound: Outbound::new(secrets, timeouts)?,
             clock,
+            settings,
+            instances: Mutex::default(),
         })
+    }
+
+    /// The instance of a source as it is configured now; what was remembered of another address or
+    /// token is forgotten.
+    fn instance(&self, source: &Source) -> Option<Arc<Instance>> {
+        let settings = self.settings.borrow();
+        let settings = settings.iter().find(|settings| settings.source == *source)?;
+        let token = settings.api_token.as_ref()?;
+        let mut instances = self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = instances.get(source).filter(|known| known.settings == *settings);
+        if let Some(known) = known {
+            return Some(Arc::clone(known));
+        }
+        let instance = Arc::new(Instance {
+            settings: settings.clone(),
+            base: format!("{}/api/v4", settings.url.trim_end_matches('/')),
+            headers: [("private-token".to_owned(), token.expose().to_owned())].into(),
+            calls: Arc::new(Semaphore::new(limits::CI_CALLS_PER_SOURCE)),
+            paused_until: Mutex::new(None),
+        });
+        instances.insert(source.clone(), Arc::clone(&instance));
+        Some(instance)
     }
 
     async fn read_job(&self, job: &JobRef, project: &str) -> Result<JobFacts, CiError> {
@@ -148,8 +168,8 @@ impl GitlabRest {
     }
 
     /// Sends one call about a job; only a success comes back.
-    async fn ask(&self, job: &JobRef, project: &str, what: &str) -> Result<Asked<'_>, CiError> {
-        let Some(instance) = self.instances.get(&job.source) else {
+    async fn ask(&self, job: &JobRef, project: &str, what: &str) -> Result<Asked, CiError> {
+        let Some(instance) = self.instance(&job.source) else {
             return Err(self.refused(job, "is not configured with a token"));
         };
         let now = self.clock.now();
@@ -161,7 +181,7 @@ impl GitlabRest {
                 Some(until),
             ));
         }
-        let Ok(permit) = instance.calls.try_acquire() else {
+        let Ok(permit) = Arc::clone(&instance.calls).try_acquire_owned() else {
             let later = Some(now.plus_ms(BUSY_MS));
             return Err(self.error(job, CiErrorKind::Unreachable, "has our calls in flight", later));
         };
@@ -186,7 +206,7 @@ impl GitlabRest {
                 reply,
                 _permit: permit,
             }),
-            _ => Err(self.status(job, instance, reply, now).await),
+            _ => Err(self.status(job, &instance, reply, now).await),
         }
     }
 
@@ -228,7 +248,7 @@ impl GitlabRest {
         match fault {
             Fault::Transport(_) => {
                 let now = self.clock.now();
-                let instance = self.instances.get(&job.source);
+                let instance = self.instance(&job.source);
                 let until = instance.map(|instance| instance.pause(now.plus_ms(PAUSE_MS), now));
                 self.error(job, CiErrorKind::Unreachable, &fault.to_string(), until)
             }
@@ -259,9 +279,9 @@ impl GitlabRest {
 }
 
 /// A success whose body is still to come; one of the instance's calls until it is dropped.
-struct Asked<'a> {
+struct Asked {
     reply: Reply,
-    _permit: SemaphorePermit<'a>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Instance {
@@ -336,7 +356,7 @@ fn log_facts(findings: LogFindings, tail: &[u8], wish: LogWish) -> LogFacts {
 
 impl CiSource for GitlabRest {
     fn serves(&self, source: &Source) -> bool {
-        self.instances.contains_key(source)
+        self.instance(source).is_some()
     }
 
     fn job<'a>(

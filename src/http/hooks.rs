@@ -5,6 +5,7 @@ use super::problem::{ApiError, Problem};
 use super::router::Services;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gitlab::hook::{Hook, Hooks};
+use crate::gitlab::settings::GitlabSettings;
 use crate::limits;
 use crate::time::SharedClock;
 use axum::body::{Body, HttpBody as _};
@@ -13,23 +14,23 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Authenticates and reads hooks.
 #[derive(Debug, Clone)]
 pub struct HookService {
-    hooks: Arc<Hooks>,
+    sources: watch::Receiver<Arc<[GitlabSettings]>>,
     clock: SharedClock,
     /// One permit for each large body that is in memory.
     large: Arc<Semaphore>,
 }
 
 impl HookService {
-    /// Takes the hooks of these instances.
+    /// Takes the hooks of these instances, as they are at each request.
     #[must_use]
-    pub fn new(hooks: Hooks, clock: SharedClock) -> Self {
+    pub fn new(sources: watch::Receiver<Arc<[GitlabSettings]>>, clock: SharedClock) -> Self {
         Self {
-            hooks: Arc::new(hooks),
+            sources,
             clock,
             large: Arc::new(Semaphore::new(limits::LARGE_HOOKS_AT_ONCE)),
         }
@@ -59,8 +60,9 @@ impl HookService {
             }
             bytes.extend_from_slice(&piece);
         }
+        let hooks = Hooks::new(self.sources.borrow().to_vec());
         let now = self.clock.now();
-        self.hooks.receive(&head.headers, &bytes, now).map(Some)
+        hooks.receive(&head.headers, &bytes, now).map(Some)
     }
 }
 

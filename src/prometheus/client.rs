@@ -80,14 +80,20 @@ impl Client {
 
 /// What the registration adds to every call.
 fn access<'a>(site: &Site<'a>) -> Access<'a> {
-    let token = site.region.bearer_token_file.as_deref();
+    let region = site.region;
+    let bearer = region.bearer_token_file.as_deref();
+    let bearer = bearer.map(|file| Authorization::Bearer {
+        field: "bearer_token_file",
+        file,
+    });
+    let basic = region.basic_auth.as_ref().map(|auth| Authorization::Basic {
+        username: &auth.username,
+        password_file: &auth.password_file,
+    });
     Access {
-        headers: &site.region.headers,
-        authorization: token.map(|file| Authorization::Bearer {
-            field: "bearer_token_file",
-            file,
-        }),
-        ca_file: None,
+        headers: &region.headers,
+        authorization: bearer.or(basic),
+        ca_file: region.ca_file.as_deref(),
     }
 }
 

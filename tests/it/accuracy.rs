@@ -26,7 +26,6 @@ use std::time::Duration;
 use tachograph::archive::Archive;
 use tachograph::components::{Prometheus, PrometheusOptions, promtool_load};
 use tachograph::config::Config;
-use tachograph::gitlab::rest::GitlabRest;
 use tachograph::model::id::{JobId, JobRef, Source};
 use tachograph::model::scope::Scope;
 use tachograph::outbound::Timeouts;
@@ -148,9 +147,7 @@ async fn archived(fleet: &Fleet) -> Vec<Case<'_>> {
     let secrets = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
     let source = PrometheusSource::new(Box::new(secrets), Timeouts::default()).unwrap();
     let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
-    let no_ci = GitlabRest::new(&[], Box::new(secrets), Timeouts::default(), Arc::clone(&shared));
-    let no_ci = Arc::new(no_ci.unwrap());
-    let server = Server::bind(&config, Arc::new(source), no_ci, shared)
+    let server = Server::bind(&config, Arc::new(source), shared)
         .await
         .unwrap();
     let (api, archive) = (Api::new(server.address()), server.archive());

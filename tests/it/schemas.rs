@@ -137,5 +137,5 @@ fn every_key_family_has_its_layout_in_writing() {
 fn the_interface_and_the_configuration_are_published() {
     let document = tachograph::http::openapi().to_pretty_json().unwrap();
     golden("openapi.json", &(document + "\n"));
-    golden("config.toml", &tachograph::config::example());
+    golden("config.toml", tachograph::config::example());
 }

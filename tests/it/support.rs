@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tachograph::archive::Archive;
 use tachograph::config::{self, Config};
-use tachograph::gitlab::rest::GitlabRest;
 use tachograph::gitlab::settings::GitlabSettings;
 use tachograph::outbound::{Timeouts, install_tls};
 use tachograph::prometheus::PrometheusSource;
@@ -262,12 +261,9 @@ impl Service {
             sources: gitlab,
             ..Config::default()
         };
-        let secrets = || Box::new(config::read_secret);
-        let source = PrometheusSource::new(secrets(), TIMEOUTS).unwrap();
-        let same_clock = Arc::clone(&clock);
-        let ci = GitlabRest::new(&config.sources, secrets(), TIMEOUTS, same_clock).unwrap();
-        let server = Server::bind(&config, Arc::new(source), Arc::new(ci), clock);
-        let server = server.await.unwrap();
+        let source = PrometheusSource::new(Box::new(config::read_secret), TIMEOUTS).unwrap();
+        let server = Server::bind(&config, Arc::new(source), clock);
+        let server = server.await.unwrap().with_ci_timeouts(TIMEOUTS);
         let api = Api::new(format!("http://{}", server.address()));
         let archive = server.archive();
         let (stop, stopped) = oneshot::channel();

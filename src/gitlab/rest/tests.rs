@@ -28,7 +28,8 @@ fn rest(server: &ScriptedServer, clock: &Arc<ManualClock>) -> GitlabRest {
     };
     let secrets = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
     let clock: SharedClock = Arc::<ManualClock>::clone(clock);
-    GitlabRest::new(&[settings], Box::new(secrets), Timeouts::default(), clock).unwrap()
+    let (_unchanged, settings) = watch::channel(Arc::from([settings]));
+    GitlabRest::new(settings, Box::new(secrets), Timeouts::default(), clock).unwrap()
 }
 
 fn json(body: &str) -> Scripted {
