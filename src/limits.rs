@@ -70,15 +70,22 @@ pub const SERIES_MAX: usize = 5_000;
 pub const LABELS_MAX: usize = 128;
 /// Reads in flight per Prometheus (its default gate is 10 for all clients).
 pub const FETCHES_PER_REGION: usize = 2;
-/// Jobs fetched and assembled at once.
+/// Jobs fetched and assembled at once: 8 answers of at most 64 MiB.
 pub const ARCHIVE_CONCURRENCY: usize = 8;
+/// Due jobs taken from the queue at once. Most of them wait for a place at their region, at a few KiB
+/// each; one region that is slow must not keep the others' jobs in the queue.
+pub const PIPELINE_JOBS: usize = 256;
+/// Threads of the pipeline's own: assembling, and looking into the queue.
+pub const PIPELINE_THREADS: usize = ARCHIVE_CONCURRENCY + 2;
 
 /// A job's log: GitLab keeps at most 100 MB, a runner writes 4 MiB unless told otherwise. It is read
 /// in pieces and never kept.
 pub const JOB_LOG_BYTES_MAX: usize = 100 << 20;
-/// Calls in flight per CI instance. Fewer than [`ARCHIVE_CONCURRENCY`], so that a slow instance leaves
-/// room for the jobs of others; at 50 ms a call that is 80 a second, 40 jobs on the log route.
+/// Calls in flight per CI instance: at 50 ms a call that is 80 a second, 40 jobs on the log route.
 pub const CI_CALLS_PER_SOURCE: usize = 4;
+/// Jobs that wait for a call to one CI instance: a quarter of [`PIPELINE_JOBS`], so that a slow instance
+/// leaves room for the jobs of others.
+pub const CI_JOBS_WAITING: usize = PIPELINE_JOBS / 4;
 /// Attempts at sections that come late: 10 s, 30 s, 90 s, 3, 10, 30 min and then every hour, about a
 /// day in all.
 pub const LOOKUP_ATTEMPTS_MAX: u32 = 30;

@@ -49,6 +49,8 @@ struct Instance {
     base: String,
     /// The header with the token.
     headers: BTreeMap<String, String>,
+    /// Jobs that may wait for a call.
+    places: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     /// No call before this.
     paused_until: Mutex<Option<TimestampMs>>,
@@ -114,6 +116,7 @@ impl GitlabRest {
             settings: settings.clone(),
             base: format!("{}/api/v4", settings.url.trim_end_matches('/')),
             headers: [("private-token".to_owned(), token.expose().to_owned())].into(),
+            places: Arc::new(Semaphore::new(limits::CI_JOBS_WAITING)),
             calls: Arc::new(Semaphore::new(limits::CI_CALLS_PER_SOURCE)),
             paused_until: Mutex::new(None),
         });
@@ -172,19 +175,15 @@ impl GitlabRest {
         let Some(instance) = self.instance(&job.source) else {
             return Err(self.refused(job, "is not configured with a token"));
         };
+        self.paused(job, &instance)?;
         let now = self.clock.now();
-        if let Some(until) = instance.paused_until(now) {
-            return Err(self.error(
-                job,
-                CiErrorKind::Limited,
-                "is left alone after a failure or a rate limit",
-                Some(until),
-            ));
-        }
-        let Ok(permit) = Arc::clone(&instance.calls).try_acquire_owned() else {
+        let permits = instance.permits().await;
+        let permits = permits.ok_or_else(|| {
             let later = Some(now.plus_ms(BUSY_MS));
-            return Err(self.error(job, CiErrorKind::Unreachable, "has our calls in flight", later));
-        };
+            self.error(job, CiErrorKind::Unreachable, "has enough of our calls", later)
+        })?;
+        // Those before in the line may have learnt that it does not answer.
+        self.paused(job, &instance)?;
         let url = instance.url(project, job, what);
         let url = url.ok_or_else(|| self.refused(job, "has an address that is no URL"))?;
         let access = Access {
@@ -204,10 +203,18 @@ impl GitlabRest {
         match reply.status() {
             StatusCode::OK => Ok(Asked {
                 reply,
-                _permit: permit,
+                _permits: permits,
             }),
             _ => Err(self.status(job, &instance, reply, now).await),
         }
+    }
+
+    fn paused(&self, job: &JobRef, instance: &Instance) -> Result<(), CiError> {
+        let Some(until) = instance.paused_until(self.clock.now()) else {
+            return Ok(());
+        };
+        let what = "is left alone after a failure or a rate limit";
+        Err(self.error(job, CiErrorKind::Limited, what, Some(until)))
     }
 
     /// The error of an answer that is no success.
@@ -281,7 +288,7 @@ impl GitlabRest {
 /// A success whose body is still to come; one of the instance's calls until it is dropped.
 struct Asked {
     reply: Reply,
-    _permit: OwnedSemaphorePermit,
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Instance {
@@ -293,6 +300,13 @@ impl Instance {
             .ok()?
             .extend(["projects", project, "jobs", &id.to_string()]);
         Some(format!("{url}{what}"))
+    }
+
+    /// A place in the line, then a call; `None` if the line is full.
+    async fn permits(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let call = Arc::clone(&self.calls).acquire_owned().await.ok()?;
+        Some([place, call])
     }
 
     fn paused_until(&self, now: TimestampMs) -> Option<TimestampMs> {

@@ -8,6 +8,7 @@ mod intake;
 mod lookups;
 mod pipeline;
 mod plan;
+mod regions;
 
 pub use intake::Intake;
 pub use lookups::Lookups;
