@@ -4,11 +4,11 @@
 use super::commit::Txn;
 use super::{Archive, Reply};
 use crate::error::Result;
+use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::lookups::Lookups;
 use crate::index::keys::pending::PendingKey;
 use crate::model::id::{JobKey, JobRef};
 use crate::model::record::{JobRecord, Lookup};
-use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::time::TimestampMs;
 
 /// A question that is due.

@@ -102,13 +102,17 @@ impl GitlabRest {
     /// token is forgotten.
     fn instance(&self, source: &Source) -> Option<Arc<Instance>> {
         let settings = self.settings.borrow();
-        let settings = settings.iter().find(|settings| settings.source == *source)?;
+        let settings = settings
+            .iter()
+            .find(|settings| settings.source == *source)?;
         let token = settings.api_token.as_ref()?;
         let mut instances = self
             .instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = instances.get(source).filter(|known| known.settings == *settings);
+        let known = instances
+            .get(source)
+            .filter(|known| known.settings == *settings);
         if let Some(known) = known {
             return Some(Arc::clone(known));
         }
@@ -126,7 +130,9 @@ impl GitlabRest {
 
     async fn read_job(&self, job: &JobRef, project: &str) -> Result<JobFacts, CiError> {
         let asked = self.ask(job, project, "").await?;
-        let body = asked.reply.body(&["application/json"], limits::SMALL_ANSWER_BYTES_MAX);
+        let body = asked
+            .reply
+            .body(&["application/json"], limits::SMALL_ANSWER_BYTES_MAX);
         let whole = match body {
             Ok(body) => body.whole().await,
             Err(fault) => Err(fault),
@@ -160,7 +166,11 @@ impl GitlabRest {
             if wish == LogWish::Machine && reader.is_machine_settled() {
                 break;
             }
-            tail.extend_from_slice(piece.get(piece.len().saturating_sub(TAIL_BYTES)..).unwrap_or(&piece));
+            tail.extend_from_slice(
+                piece
+                    .get(piece.len().saturating_sub(TAIL_BYTES)..)
+                    .unwrap_or(&piece),
+            );
             tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
         }
         let window = match wish {
@@ -180,7 +190,12 @@ impl GitlabRest {
         let permits = instance.permits().await;
         let permits = permits.ok_or_else(|| {
             let later = Some(now.plus_ms(BUSY_MS));
-            self.error(job, CiErrorKind::Unreachable, "has enough of our calls", later)
+            self.error(
+                job,
+                CiErrorKind::Unreachable,
+                "has enough of our calls",
+                later,
+            )
         })?;
         // Those before in the line may have learnt that it does not answer.
         self.paused(job, &instance)?;
@@ -322,7 +337,9 @@ impl Instance {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let at = at.min(now.plus_ms(PAUSE_MS_MAX));
-        let until = paused.filter(|until| *until > now).map_or(at, |until| until.max(at));
+        let until = paused
+            .filter(|until| *until > now)
+            .map_or(at, |until| until.max(at));
         *paused = Some(until);
         until
     }

@@ -1,6 +1,6 @@
 //! What comes in: job events and registrations.
 
-use super::plan;
+use super::ask;
 use crate::archive::{Acceptance, Accepted, Archive, Sealed};
 use crate::ci_port::CiSource;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,7 +56,7 @@ impl Intake {
         let mut sealed = None;
         let runs = event.facts.started_at.is_some() && !event.facts.is_over();
         let asked = (runs && self.ci.serves(&event.job.source))
-            .then(|| self.clock.now().plus_ms(plan::END_UNHEARD_MS));
+            .then(|| self.clock.now().plus_ms(ask::END_UNHEARD_MS));
         let accepted = loop {
             let said = event.clone();
             let reply = self.archive.accept_and_ask(said, sealed.take(), asked);

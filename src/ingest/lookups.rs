@@ -3,8 +3,8 @@
 //! Archiving waits for the CI only where nothing else names the machine. Sections and exact times are
 //! taken when they come; after the seal they are amendments.
 
+use super::ask::{self, OpenQuestion};
 use super::intake::Intake;
-use super::plan::{self, OpenQuestion};
 use crate::archive::{Archive, DueLookup};
 use crate::ci_port::{CiError, CiSource, LogWish, ProjectName};
 use crate::error::{ErrorKind, Result};
@@ -51,19 +51,27 @@ impl Lookups {
     /// Asks the CI what a job that is due still lacks, and takes what it says: at most two calls. The
     /// record is the one after that.
     pub(super) async fn before_fetch(&self, record: JobRecord) -> Result<(JobRecord, Missing)> {
-        let question = plan::question(&record);
+        let question = ask::question(&record);
         let Some((project, wish)) = question.filter(|_| self.ci.serves(&record.job.source)) else {
             return Ok((record, Missing::Nothing));
         };
-        let missing = self.ask_all(&record.job, &project, wish).await?;
+        let known = record.merged.facts().machine.is_some();
+        let missing = self.ask(&record.job, &project, wish, known).await?;
         let (archive, key) = (Arc::clone(&self.archive), record.keys.job);
         let fresh = self.pool.run(move || archive.record(key)).await?;
         // Sealed meanwhile: staging will say so.
         Ok((fresh.unwrap_or(record), missing))
     }
 
-    /// One call for the exact times, one for the log.
-    async fn ask_all(&self, job: &JobRef, project: &ProjectName, wish: LogWish) -> Result<Missing> {
+    /// One call for the exact times, one for the log. A machine that is known stays: whoever reported
+    /// it knows it better than the log.
+    async fn ask(
+        &self,
+        job: &JobRef,
+        project: &ProjectName,
+        wish: LogWish,
+        machine_is_known: bool,
+    ) -> Result<Missing> {
         let wish = match self.ci.job(job, project).await {
             Err(error) => return Ok(Missing::Unanswered(error)),
             Ok(facts) => {
@@ -75,17 +83,13 @@ impl Lookups {
                 }
             }
         };
-        self.ask_log(job, project, wish).await
-    }
-
-    async fn ask_log(&self, job: &JobRef, project: &ProjectName, wish: LogWish) -> Result<Missing> {
         match self.ci.log(job, project, wish).await {
             Err(error) => Ok(Missing::Unanswered(error)),
             Ok(log) => {
-                let grows = plan::log_grows(wish, log.has_ended, self.clock.now());
-                let sections = log.facts.sections.filter(|_| !grows);
+                let grows = ask::log_grows(wish, log.has_ended, self.clock.now());
                 let facts = JobFacts {
-                    sections,
+                    machine: log.facts.machine.filter(|_| !machine_is_known),
+                    sections: log.facts.sections.filter(|_| !grows),
                     ..log.facts
                 };
                 self.tell(job, facts).await?;
@@ -153,7 +157,7 @@ impl Lookups {
         let view = self.pool.run(find).await?;
         let job = &due.lookup.job;
         let open = view.filter(|_| self.ci.serves(&job.source));
-        let open = open.and_then(|view| plan::open_question(&view.facts, view.row.is_some()));
+        let open = open.and_then(|view| ask::open_question(&view.facts, view.row.is_some()));
         let next = match open {
             None => None,
             Some(OpenQuestion::End(project)) => self.ask_end(&due, &project).await?,
@@ -182,7 +186,13 @@ impl Lookups {
             }
         };
         let now = self.clock.now();
-        Ok(plan::next_end(due.lookup.attempts, over, started, retry_at, now))
+        Ok(ask::next_end(
+            due.lookup.attempts,
+            over,
+            started,
+            retry_at,
+            now,
+        ))
     }
 
     async fn ask_sections(
@@ -192,8 +202,8 @@ impl Lookups {
         window: TimeRange,
     ) -> Result<Option<TimestampMs>> {
         let job = &due.lookup.job;
-        let missing = self.ask_log(job, project, LogWish::Whole(window)).await?;
-        let next = plan::next_sections(due.lookup.attempts, &missing, self.clock.now());
+        let missing = self.ask(job, project, LogWish::Whole(window), true).await?;
+        let next = ask::next_sections(due.lookup.attempts, &missing, self.clock.now());
         if let (None, Missing::Unanswered(error)) = (next, &missing) {
             tracing::warn!(%job, error = error.message, "the sections of a job are given up");
         }

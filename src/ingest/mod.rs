@@ -3,6 +3,7 @@
 //! The pipeline works off the durable queue of the archive, so a restart is the same as normal
 //! running: nothing waits in memory only.
 
+mod ask;
 pub mod assemble;
 mod intake;
 mod lookups;

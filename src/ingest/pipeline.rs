@@ -3,6 +3,7 @@
 //! Every delay is an entry in the queue, never a sleeping task. A job that is being worked on is
 //! remembered in memory only: after a crash it is still due.
 
+use super::ask;
 use super::assemble::{self, Assembled, Input};
 use super::lookups::{Lookups, Missing};
 use super::plan::{self, Decision, Fetch};
@@ -179,7 +180,7 @@ impl Pipeline {
         };
         let around = Around {
             placement: placement(&fetch),
-            look_up_at: plan::look_up_at(&missing, fetch.window, self.parts.clock.now()),
+            look_up_at: ask::look_up_at(&missing, fetch.window, self.parts.clock.now()),
         };
         let region = self.regions.of(&fetch.request.region_name);
         let fetched = {
@@ -456,7 +457,9 @@ impl Pipeline {
         match plan::next_attempt(before, reason, detail, now, deadline, spread) {
             None => self.give_up(record, around, reason).await,
             Some(waiting) => {
-                let not_before = around.look_up_at.filter(|_| reason == Reason::WaitingForLog);
+                let not_before = around
+                    .look_up_at
+                    .filter(|_| reason == Reason::WaitingForLog);
                 let waiting = Waiting {
                     due: not_before.map_or(waiting.due, |at| at.max(waiting.due)),
                     ..waiting

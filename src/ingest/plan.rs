@@ -1,13 +1,10 @@
 //! What to do with a due job: pure decisions, no I/O.
 
 use super::assemble::EndState;
-use super::lookups::Missing;
-use crate::ci_port::{LogWish, ProjectName};
-use crate::limits;
 use crate::model::id::RegionName;
 use crate::model::job::JobFacts;
 use crate::model::machine::Machine;
-use crate::model::record::{JobRecord, Waiting};
+use crate::model::record::Waiting;
 use crate::model::registry::Registered;
 use crate::model::runner::Runner;
 use crate::model::settle;
@@ -205,111 +202,6 @@ pub(super) fn given_up(reason: Reason) -> (Option<Verdict>, Reason) {
         | Reason::UpstreamInvalid
         | Reason::ArchiverFailed => (Some(Verdict::PastRetention), Reason::UpstreamFailed),
         _ => (Some(Verdict::UnknownMachine), Reason::UnknownMachine),
-    }
-}
-
-/// How long a log may grow after the job's end: GitLab has all of it within seconds. A log without a
-/// last line after that is one that will never have it.
-const LOG_GROWS_MS: i64 = 180_000;
-/// How long a job may run before its CI is asked whether it is over: hooks are not delivered twice.
-pub(super) const END_UNHEARD_MS: i64 = 15 * 60_000;
-/// Delays between questions whether a job is over; the last one repeats.
-const END_MS: [i64; 2] = [1_800_000, 3_600_000];
-
-/// What a CI is asked about a job that is due: in what project, and how much of its log. `None` if
-/// nothing is missing, or if all that can be asked was.
-pub(super) fn question(record: &JobRecord) -> Option<(ProjectName, LogWish)> {
-    let facts = record.merged.facts();
-    let (project, window) = (project(facts)?, facts.window()?);
-    let in_vain = |waiting: &Waiting| waiting.reason == Reason::WaitingForMachine;
-    if facts.sections.is_none() {
-        Some((project, LogWish::Whole(window)))
-    } else if facts.machine.is_none() && !record.waiting.as_ref().is_some_and(in_vain) {
-        Some((project, LogWish::Machine))
-    } else {
-        None
-    }
-}
-
-fn project(facts: &JobFacts) -> Option<ProjectName> {
-    facts.project_id.clone().or_else(|| facts.project.clone())
-}
-
-/// Whether a log that was read has more to come.
-pub(super) fn log_grows(wish: LogWish, has_ended: bool, now: TimestampMs) -> bool {
-    match wish {
-        LogWish::Machine => false,
-        LogWish::Whole(window) => !has_ended && now < window.to.plus_ms(LOG_GROWS_MS),
-    }
-}
-
-/// When the CI is asked for the sections of a job that is archived without them.
-pub(super) fn look_up_at(
-    missing: &Missing,
-    window: TimeRange,
-    now: TimestampMs,
-) -> Option<TimestampMs> {
-    match missing {
-        Missing::Nothing => None,
-        Missing::LogGrows => Some(window.to.plus_ms(LOG_GROWS_MS).max(now)),
-        Missing::Unanswered(error) => {
-            let soon = now.plus_ms(settle::upstream_delay_ms(1));
-            Some(error.retry_at.map_or(soon, |at| at.max(soon)))
-        }
-    }
-}
-
-/// What a CI is to be asked about a job at some later time.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum OpenQuestion {
-    /// Whether it is over.
-    End(ProjectName),
-    /// For its sections.
-    Sections(ProjectName, TimeRange),
-}
-
-/// What is still open; a job that waits to be archived is asked about when its turn comes.
-pub(super) fn open_question(facts: &JobFacts, archived: bool) -> Option<OpenQuestion> {
-    let project = project(facts)?;
-    match facts.window() {
-        None => (facts.started_at.is_some() && !facts.is_over())
-            .then_some(OpenQuestion::End(project)),
-        Some(window) => (archived && facts.sections.is_none())
-            .then_some(OpenQuestion::Sections(project, window)),
-    }
-}
-
-/// When it is asked again whether a job is over; `None` if it is, or is not worth asking any more.
-pub(super) fn next_end(
-    attempts: u32,
-    over: bool,
-    started: Option<TimestampMs>,
-    retry_at: Option<TimestampMs>,
-    now: TimestampMs,
-) -> Option<TimestampMs> {
-    let ran_for = started.map_or(0, |started| now.since(started));
-    if over || ran_for > limits::JOB_DURATION_MS_MAX {
-        return None;
-    }
-    let position = usize::try_from(attempts).unwrap_or(usize::MAX);
-    let delay = END_MS.get(position).or(END_MS.last());
-    let next = now.plus_ms(delay.copied().unwrap_or(END_UNHEARD_MS));
-    Some(retry_at.map_or(next, |at| at.max(next)))
-}
-
-/// When sections are asked for again, `None` if they came or are given up.
-pub(super) fn next_sections(
-    attempts: u32,
-    missing: &Missing,
-    now: TimestampMs,
-) -> Option<TimestampMs> {
-    if matches!(missing, Missing::Nothing) || attempts >= limits::LOOKUP_ATTEMPTS_MAX {
-        return None;
-    }
-    let next = now.plus_ms(settle::upstream_delay_ms(attempts.saturating_add(2)));
-    match missing {
-        Missing::Unanswered(error) => Some(error.retry_at.map_or(next, |at| at.max(next))),
-        _ => Some(next),
     }
 }
 

@@ -353,7 +353,10 @@ fn merge_time(
     } else {
         return;
     }
-    ranks.insert(field.to_owned(), before.map_or(rank, |before| before.max(rank)));
+    ranks.insert(
+        field.to_owned(),
+        before.map_or(rank, |before| before.max(rank)),
+    );
 }
 
 /// Whether `coarse` is `fine` cut to whole seconds.
@@ -439,11 +442,20 @@ mod tests {
         let fine = at(JobStatus::Running, "m", Some(2_011), None);
         let coarse = at(JobStatus::Success, "m", Some(2_000), Some(9_000));
         let finest = at(JobStatus::Success, "m", Some(2_011), Some(9_322));
-        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        let orders = [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ];
         for order in orders {
             let mut record = MergedFacts::default();
             for index in order {
-                record.merge([&fine, &coarse, &finest][index].clone()).unwrap();
+                record
+                    .merge([&fine, &coarse, &finest][index].clone())
+                    .unwrap();
             }
             let window = record.facts().window().unwrap();
             assert_eq!((window.from.0, window.to.0), (2_011, 9_322), "{order:?}");

@@ -26,12 +26,7 @@ fn check(what: &str, found: String, holds: bool) -> Check {
 }
 
 /// Prints every check and fails if one does not hold.
-pub(super) fn judge(
-    record: &Value,
-    before: &Value,
-    after: &Value,
-    calls: &[String],
-) -> Result<()> {
+pub(super) fn judge(record: &Value, before: &Value, after: &Value, calls: &[String]) -> Result<()> {
     let mut checks = checks(record, before, after);
     checks.push(from_the_log(record, calls));
     out::note("");
@@ -115,7 +110,9 @@ fn from_the_log(record: &Value, calls: &[String]) -> Check {
     let sections = sections.map_or(0, Vec::len);
     let logs = calls.iter().filter(|call| call.ends_with("/trace")).count();
     let staged = ["prepare_executor", "prepare_script", "step_script"];
-    let stages = staged.into_iter().all(|name| section(record, name).is_some());
+    let stages = staged
+        .into_iter()
+        .all(|name| section(record, name).is_some());
     check(
         "machine and sections came from the job's log, with two questions to GitLab",
         format!(
@@ -189,11 +186,13 @@ mod tests {
     #[test]
     fn a_good_job_passes_and_every_fault_is_seen() {
         let profile = json!({"ts_ms": [1, 2]});
-        let calls = ["GET /api/v4/projects/1/jobs/1", "GET /api/v4/projects/1/jobs/1/trace"];
+        let calls = [
+            "GET /api/v4/projects/1/jobs/1",
+            "GET /api/v4/projects/1/jobs/1/trace",
+        ];
         let calls = calls.map(str::to_owned);
-        let judged = |record: &Value, before: &Value, after: &Value| {
-            judge(record, before, after, &calls)
-        };
+        let judged =
+            |record: &Value, before: &Value, after: &Value| judge(record, before, after, &calls);
         assert!(judged(&good(), &profile, &profile).is_ok());
         assert!(judge(&good(), &profile, &profile, &calls[..1]).is_err());
         let faults: [(&str, Value); 7] = [

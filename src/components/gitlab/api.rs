@@ -110,10 +110,7 @@ async fn project(Shared(world): Shared<World>, Path(name): Path<String>) -> Resp
     })
 }
 
-async fn job(
-    Shared(world): Shared<World>,
-    Path((project, job)): Path<(String, u64)>,
-) -> Response {
+async fn job(Shared(world): Shared<World>, Path((project, job)): Path<(String, u64)>) -> Response {
     let state = lock(&world);
     state.job_of(&project, job).map_or_else(not_found, |job| {
         answer(StatusCode::OK, &state.job_json(job))
@@ -178,7 +175,9 @@ async fn guard(
     };
     for (name, value) in headers {
         let name = HeaderName::from_static(name);
-        response.headers_mut().insert(name, HeaderValue::from(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from(value));
     }
     match trouble {
         Some(Trouble::Truncated) => cut(response).await,

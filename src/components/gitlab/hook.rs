@@ -93,7 +93,10 @@ pub(super) fn body(state: &State, id: u64, spelling: HookSpelling) -> Value {
         fields.extend([
             ("project".to_owned(), project),
             ("retries_count".to_owned(), json!(0)),
-            ("build_created_at_iso".to_owned(), iso(Some(created.created_at))),
+            (
+                "build_created_at_iso".to_owned(),
+                iso(Some(created.created_at)),
+            ),
             ("build_started_at_iso".to_owned(), iso(job.started_at)),
             ("build_finished_at_iso".to_owned(), iso(job.finished_at)),
         ]);
@@ -233,7 +236,10 @@ mod tests {
         let at = TimestampMs::parse_rfc3339("2025-11-24T16:00:02.987Z");
         let text = |spelling: HookSpelling| spelling.time(at);
         assert_eq!(text(HookSpelling::Recent), "2025-11-24 16:00:02 UTC");
-        assert_eq!(text(HookSpelling::OldLocalTime), "2025-11-24 08:00:02 -0800");
+        assert_eq!(
+            text(HookSpelling::OldLocalTime),
+            "2025-11-24 08:00:02 -0800"
+        );
         assert_eq!(iso(at), "2025-11-24T16:00:02Z");
     }
 }

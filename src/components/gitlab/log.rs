@@ -93,7 +93,12 @@ impl RunnerLog {
     /// A section that the job's script begins.
     pub fn section_start(&mut self, at: TimestampMs, name: &str) {
         let marker = marker("start", at, name);
-        self.line(at, Stream::Script, false, &format!("{ESC_CLEAR}{marker}{name}"));
+        self.line(
+            at,
+            Stream::Script,
+            false,
+            &format!("{ESC_CLEAR}{marker}{name}"),
+        );
     }
 
     /// A section that the job's script ends.
@@ -120,7 +125,12 @@ impl RunnerLog {
     }
 
     fn info(&mut self, at: TimestampMs, text: &str) {
-        self.line(at, Stream::Runner, false, &format!("{ESC_CLEAR}{text}{RESET}"));
+        self.line(
+            at,
+            Stream::Runner,
+            false,
+            &format!("{ESC_CLEAR}{text}{RESET}"),
+        );
     }
 
     /// Ends the stage before and begins the next one. Their markers and the title are one line for a

@@ -40,7 +40,9 @@ fn json(body: &str) -> Scripted {
 async fn a_job_is_asked_for_under_its_project_with_the_token() {
     let body = r#"{"id":9000000123,"status":"success","started_at":"2025-11-24T16:00:02.011Z",
         "finished_at":"2025-11-24T16:03:41.322Z","runner":{"id":42},"further":[1]}"#;
-    let server = ScriptedServer::start(move |_| json(body).into()).await.unwrap();
+    let server = ScriptedServer::start(move |_| json(body).into())
+        .await
+        .unwrap();
     let rest = rest(&server, &ManualClock::at(NOW));
     let project = "acme/archive".to_owned();
     let facts = rest.job(&job(), &project).await.unwrap();
@@ -58,8 +60,16 @@ async fn a_job_is_asked_for_under_its_project_with_the_token() {
 
 #[tokio::test]
 async fn another_job_and_no_job_are_refused() {
-    for body in [r#"{"id":5,"status":"success"}"#, "[]", "{}", "null", "{\"id\":"] {
-        let server = ScriptedServer::start(move |_| json(body).into()).await.unwrap();
+    for body in [
+        r#"{"id":5,"status":"success"}"#,
+        "[]",
+        "{}",
+        "null",
+        "{\"id\":",
+    ] {
+        let server = ScriptedServer::start(move |_| json(body).into())
+            .await
+            .unwrap();
         let rest = rest(&server, &ManualClock::at(NOW));
         let error = rest.job(&job(), &"1".to_owned()).await.unwrap_err();
         assert_eq!(error.kind, CiErrorKind::Refused, "{body}: {error}");
@@ -76,8 +86,11 @@ async fn another_job_and_no_job_are_refused() {
 
 #[tokio::test]
 async fn a_rate_limit_is_waited_out_without_a_call() {
-    let limited = || Scripted::new(429, "text/plain", "Retry later").with_header("retry-after", "30");
-    let server = ScriptedServer::start(move |_| limited().into()).await.unwrap();
+    let limited =
+        || Scripted::new(429, "text/plain", "Retry later").with_header("retry-after", "30");
+    let server = ScriptedServer::start(move |_| limited().into())
+        .await
+        .unwrap();
     let clock = ManualClock::at(NOW);
     let rest = rest(&server, &clock);
     let project = "1".to_owned();

@@ -2,9 +2,9 @@
 
 use super::{Ci, SIGNING, TOKEN, sections};
 use crate::support::fleet_job;
+use fastrand::Rng;
 use serde_json::{Value, json};
 use tachograph::components::gitlab::{Delivery, HookSpelling};
-use fastrand::Rng;
 
 const ACCEPTED: Delivery = Delivery::Answered(202);
 /// Jobs and deliveries of each: a thousand in all.
@@ -95,7 +95,10 @@ async fn what_is_not_wanted_is_accepted_so_that_the_hook_stays_enabled() {
     let mut no_such_status = ci.live(1, fleet_job(0), HookSpelling::Recent)[0].clone();
     no_such_status["build_status"] = json!("exploded");
     for (event, body) in [
-        ("Push Hook", json!({ "object_kind": "push", "ref": "refs/heads/main" })),
+        (
+            "Push Hook",
+            json!({ "object_kind": "push", "ref": "refs/heads/main" }),
+        ),
         ("Pipeline Hook", json!({ "object_kind": "pipeline" })),
         ("Job Hook", json!({ "text": "a custom template" })),
         ("Job Hook", no_such_status),
@@ -137,6 +140,8 @@ async fn a_body_may_be_as_large_as_gitlab_sends_and_no_larger() {
     );
     let token = [("x-gitlab-token", TOKEN)];
     let body = vec![b' '; (25 << 20) + 1];
-    let answer = ci.api().send(reqwest::Method::POST, "/hooks/gitlab", &token, body);
+    let answer = ci
+        .api()
+        .send(reqwest::Method::POST, "/hooks/gitlab", &token, body);
     answer.await.problem(413, "body_too_large", &[]);
 }

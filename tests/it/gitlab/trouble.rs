@@ -21,7 +21,10 @@ async fn a_gitlab_in_trouble_delays_a_job_and_says_why() {
         (Trouble::Garbage, "no job of GitLab's"),
         (Trouble::Truncated, "broke before the answer was complete"),
         (Trouble::Redirect(elsewhere), "login.example"),
-        (Trouble::Slow(Duration::from_secs(3)), "no complete answer in time"),
+        (
+            Trouble::Slow(Duration::from_secs(3)),
+            "no complete answer in time",
+        ),
     ] {
         let ci = Ci::start().await;
         let job = fleet_job(0);
@@ -53,7 +56,11 @@ async fn a_used_up_rate_limit_is_left_alone_until_it_ends() {
     ci.sender().deliver_job(&life[3]).await;
     let waits = ci.api().job_when("1", "pending", "waiting_for_log").await;
     let calls = ci.gitlab.calls();
-    assert_eq!(calls.len(), 1, "the answer said that nothing remains: {calls:?}");
+    assert_eq!(
+        calls.len(),
+        1,
+        "the answer said that nothing remains: {calls:?}"
+    );
     // A further job asks nothing while the limit holds.
     let life = ci.live(2, job, HookSpelling::Recent);
     ci.write_log(2, job);
