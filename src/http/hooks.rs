@@ -8,7 +8,6 @@ use crate::gitlab::hook::{Hook, Hooks};
 use crate::gitlab::settings::GitlabSettings;
 use crate::limits;
 use crate::time::SharedClock;
-use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -37,28 +36,30 @@ impl HookService {
     }
 
     /// What an authenticated hook says. Its signature is over the raw bytes, so that a body must be
-    /// in memory as a whole; beyond 1 MiB, which no job event reaches, few are at once.
+    /// in memory as a whole; beyond 1 MiB, which no job event reaches, few are at once. `None` is a
+    /// body that is too large: its rest is read and dropped, so that the sender sees the answer.
     async fn receive(&self, request: Request) -> Result<Option<Hook>> {
         let (head, body) = request.into_parts();
-        let mut permit = None;
+        let (mut permit, mut too_large) = (None, false);
         let mut bytes = Vec::new();
-        if body.size_hint().lower() > limits::HOOK_BYTES_MAX.try_into().unwrap_or(u64::MAX) {
-            return Ok(None);
-        }
-        let mut pieces = Body::into_data_stream(body);
+        let mut pieces = body.into_data_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| {
                 Error::invalid("unreadable_body", "the body could not be read to its end")
                     .with_source(error)
             })?;
-            if bytes.len() + piece.len() > limits::HOOK_BYTES_MAX {
-                return Ok(None);
+            if too_large || bytes.len() + piece.len() > limits::HOOK_BYTES_MAX {
+                (too_large, bytes) = (true, Vec::new());
+                continue;
             }
             if bytes.len() + piece.len() > limits::BODY_BYTES_MAX && permit.is_none() {
                 // Nothing closes the semaphore; a request that waits too long is timed out.
                 permit = self.large.acquire().await.ok();
             }
             bytes.extend_from_slice(&piece);
+        }
+        if too_large {
+            return Ok(None);
         }
         let hooks = Hooks::new(self.sources.borrow().to_vec());
         let now = self.clock.now();
