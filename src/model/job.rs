@@ -241,15 +241,6 @@ impl MergedFacts {
                 }
             )*};
         }
-        for (field, known, said) in [
-            ("created_at", &mut facts.created_at, said.created_at),
-            ("started_at", &mut facts.started_at, said.started_at),
-            ("finished_at", &mut facts.finished_at, said.finished_at),
-        ] {
-            if let Some(said) = said {
-                merge_time(known, said, ranks, (field, rank));
-            }
-        }
         merge!(
             project,
             project_id,
@@ -335,35 +326,6 @@ impl Timed {
     }
 }
 
-/// Merges a time. GitLab's hooks cut times to whole seconds where its REST interface has
-/// milliseconds: of two spellings of one instant the finer one stays, whoever said it and in whatever
-/// order. Otherwise the rank decides, as for every fact.
-fn merge_time(
-    known: &mut Option<TimestampMs>,
-    said: TimestampMs,
-    ranks: &mut BTreeMap<String, u8>,
-    (field, rank): (&str, u8),
-) {
-    let before = ranks.get(field).copied();
-    let same_instant = known.is_some_and(|known| is_cut(known, said) || is_cut(said, known));
-    if same_instant {
-        *known = (*known).max(Some(said));
-    } else if before.is_none_or(|before| rank >= before) {
-        *known = Some(said);
-    } else {
-        return;
-    }
-    ranks.insert(
-        field.to_owned(),
-        before.map_or(rank, |before| before.max(rank)),
-    );
-}
-
-/// Whether `coarse` is `fine` cut to whole seconds.
-fn is_cut(fine: TimestampMs, coarse: TimestampMs) -> bool {
-    fine != coarse && fine.0.div_euclid(1_000).checked_mul(1_000) == Some(coarse.0)
-}
-
 fn check_window(window: TimeRange) -> Result<()> {
     let conflict = |message| Err(Error::new(ErrorKind::Conflict, "job_times", message));
     if window.to < window.from {
@@ -438,37 +400,6 @@ mod tests {
     }
 
     #[test]
-    fn of_two_spellings_of_an_instant_the_finer_one_stays() {
-        let fine = at(JobStatus::Running, "m", Some(2_011), None);
-        let coarse = at(JobStatus::Success, "m", Some(2_000), Some(9_000));
-        let finest = at(JobStatus::Success, "m", Some(2_011), Some(9_322));
-        let orders = [
-            [0, 1, 2],
-            [0, 2, 1],
-            [1, 0, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [2, 1, 0],
-        ];
-        for order in orders {
-            let mut record = MergedFacts::default();
-            for index in order {
-                record
-                    .merge([&fine, &coarse, &finest][index].clone())
-                    .unwrap();
-            }
-            let window = record.facts().window().unwrap();
-            assert_eq!((window.from.0, window.to.0), (2_011, 9_322), "{order:?}");
-        }
-        let mut record = MergedFacts::default();
-        record.merge(finest).unwrap();
-        assert!(!record.merge(coarse).unwrap(), "nothing new was said");
-        let other = at(JobStatus::Success, "m", Some(2_000), Some(8_000));
-        assert!(record.merge(other).unwrap(), "another instant is news");
-        assert_eq!(record.facts().finished_at, Some(TimestampMs(8_000)));
-    }
-
-    #[test]
     fn the_first_final_status_wins() {
         let mut record = MergedFacts::default();
         record
@@ -478,6 +409,80 @@ mod tests {
             .merge(at(JobStatus::Success, "m", Some(1), Some(2)))
             .unwrap();
         assert_eq!(record.facts().status, Some(JobStatus::Canceled));
+    }
+
+    /// What hooks say of a job (whole seconds), and what is read elsewhere (milliseconds).
+    fn said_by_hooks_and_rest(started: i64, finished: i64) -> Vec<JobFacts> {
+        let cut = |ms: i64| ms - ms % 1_000;
+        let hook = |facts| JobFacts {
+            in_whole_seconds: true,
+            ..facts
+        };
+        vec![
+            hook(at(JobStatus::Pending, "m-1", None, None)),
+            hook(at(JobStatus::Running, "m-2", Some(cut(started)), None)),
+            at(JobStatus::Running, "m-2", Some(started), None),
+            hook(at(
+                JobStatus::Success,
+                "m-3",
+                Some(cut(started)),
+                Some(cut(finished)),
+            )),
+            at(JobStatus::Success, "m-3", Some(started), Some(finished)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn milliseconds_win_over_whole_seconds_in_any_order(
+            order in prop::collection::vec(0usize..5, 0..30),
+            started in 1_764_000_000_000i64..1_764_000_002_000,
+            length in 0i64..3_000,
+        ) {
+            let said = said_by_hooks_and_rest(started, started + length);
+            let mut record = MergedFacts::default();
+            for index in order.into_iter().chain(0..5) {
+                record.merge(said[index].clone()).unwrap();
+                let window = record.facts().window();
+                prop_assert!(window.is_none_or(|window| window.from <= window.to));
+            }
+            let facts = record.facts();
+            prop_assert_eq!(facts.started_at, Some(TimestampMs(started)));
+            prop_assert_eq!(facts.finished_at, Some(TimestampMs(started + length)));
+            prop_assert!(!facts.in_whole_seconds);
+            // Nor does a hook that comes again after the seal, when the history is gone.
+            let mut sealed = MergedFacts::from_facts(facts.clone());
+            for hook in said.into_iter().filter(|facts| facts.in_whole_seconds) {
+                sealed.merge(JobFacts { name: None, machine: None, ..hook }).unwrap();
+            }
+            prop_assert_eq!(sealed.facts(), facts);
+        }
+    }
+
+    #[test]
+    fn a_job_of_less_than_a_second_does_not_end_before_it_starts() {
+        let said = said_by_hooks_and_rest(1_764_000_000_700, 1_764_000_000_900);
+        let mut record = MergedFacts::default();
+        record.merge(said[2].clone()).unwrap();
+        record.merge(said[3].clone()).unwrap();
+        let start = TimestampMs(1_764_000_000_700);
+        assert_eq!(record.facts().window(), Some(TimeRange::new(start, start)));
+        record.merge(said[4].clone()).unwrap();
+        assert_eq!(record.facts().window().map(TimeRange::len_ms), Some(200));
+    }
+
+    #[test]
+    fn a_later_whole_second_still_corrects_another_second() {
+        let mut record = MergedFacts::default();
+        record
+            .merge(at(JobStatus::Running, "m", Some(5_500), None))
+            .unwrap();
+        let corrected = JobFacts {
+            in_whole_seconds: true,
+            ..at(JobStatus::Running, "m", Some(7_000), None)
+        };
+        record.merge(corrected).unwrap();
+        assert_eq!(record.facts().started_at, Some(TimestampMs(7_000)));
     }
 
     #[test]

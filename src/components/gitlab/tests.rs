@@ -1,3 +1,5 @@
+//! The stand-in shows what a real GitLab and a real runner show.
+
 use super::*;
 use crate::components::http;
 use crate::time::SystemClock;

@@ -1,3 +1,5 @@
+//! The REST client against a server that answers exactly as told.
+
 use super::*;
 use crate::components::gitlab::{Executor, RunnerLog};
 use crate::model::id::JobId;
