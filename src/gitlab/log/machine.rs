@@ -106,7 +106,7 @@ impl Finder {
             };
             return;
         }
-        if !self.is_runner(origin) {
+        if !self.is_from(RUNNER, origin) {
             return;
         }
         self.phase = match (self.phase, edge, name) {
@@ -135,11 +135,11 @@ impl Finder {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match self.phase {
             Phase::Before(lines) => self.before(origin, text, lines),
-            Phase::Executor if self.is_runner(origin) => self.executor_line(text),
-            Phase::Script if self.is_script(origin) && text.starts_with("Running on ") => {
+            Phase::Executor if self.is_from(RUNNER, origin) => self.executor_line(text),
+            Phase::Script if self.is_from(SCRIPT, origin) && text.starts_with("Running on ") => {
                 self.host_line(text);
             }
-            Phase::Executor | Phase::Script if self.is_pod_report(origin) => {
+            Phase::Executor | Phase::Script if self.is_from(POD_REPORT, origin) => {
                 self.names.take_node_line(text);
             }
             _ => {}
@@ -199,33 +199,14 @@ impl Finder {
         }
     }
 
-    fn is_runner(&self, origin: Origin) -> bool {
-        origin
-            == if self.has_stamps {
-                RUNNER
-            } else {
-                Origin::Plain
-            }
-    }
-
-    fn is_script(&self, origin: Origin) -> bool {
-        origin
-            == if self.has_stamps {
-                SCRIPT
-            } else {
-                Origin::Plain
-            }
-    }
-
-    /// The runner reports on a pod on its standard error; an entrypoint's output comes beside it on
-    /// standard output.
-    fn is_pod_report(&self, origin: Origin) -> bool {
-        origin
-            == if self.has_stamps {
-                POD_REPORT
-            } else {
-                Origin::Plain
-            }
+    /// Whether a line comes from `stream`. In a log without stamps every line does.
+    fn is_from(&self, stream: Origin, origin: Origin) -> bool {
+        let expected = if self.has_stamps {
+            stream
+        } else {
+            Origin::Plain
+        };
+        origin == expected
     }
 }
 
@@ -234,14 +215,17 @@ fn is_word(text: &str) -> bool {
     (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
+/// The runner's own lines.
 const RUNNER: Origin = Origin::Stream {
     number: 0,
     is_stderr: false,
 };
+/// What the scripts print that the runner runs.
 const SCRIPT: Origin = Origin::Stream {
     number: 1,
     is_stderr: false,
 };
+/// The runner's reports on a pod. An entrypoint's output comes beside it, on standard output.
 const POD_REPORT: Origin = Origin::Stream {
     number: 0,
     is_stderr: true,

@@ -84,16 +84,17 @@ impl LogReader {
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = limits::LOG_PIECE_BYTES_MAX - self.piece.len();
-            let (window, _) = bytes.split_at(room.min(bytes.len()));
-            match window.iter().position(|byte| *byte == b'\n') {
-                Some(end) => {
-                    self.piece.extend(window.iter().take(end));
+            let (window, behind) = bytes.split_at(room.min(bytes.len()));
+            let end = window.iter().position(|byte| *byte == b'\n');
+            match end.and_then(|end| window.split_at_checked(end)) {
+                Some((line, _)) => {
+                    self.piece.extend_from_slice(line);
                     self.hand_on(true);
-                    bytes = bytes.get(end + 1..).unwrap_or_default();
+                    bytes = bytes.get(line.len() + 1..).unwrap_or_default();
                 }
                 None => {
-                    self.piece.extend(window);
-                    bytes = bytes.get(window.len()..).unwrap_or_default();
+                    self.piece.extend_from_slice(window);
+                    bytes = behind;
                     if self.piece.len() == limits::LOG_PIECE_BYTES_MAX {
                         self.hand_on(false);
                     }
@@ -169,7 +170,7 @@ impl LogReader {
             joined.begin(at_us);
         }
         let before = joined.text.len();
-        joined.text.extend(text);
+        joined.text.extend_from_slice(text);
         let mut line_from = 0;
         loop {
             match marker::find(&joined.text, joined.searched) {
