@@ -96,7 +96,7 @@ async fn tell(gitlab: &StandInGitlab, hooks: &HookSender) -> Result<()> {
 }
 
 /// Runs the script; each line of its output is given away as it comes. Says whether it succeeded.
-async fn script(folder: &Path, mut printed: impl FnMut(&str)) -> Result<bool> {
+async fn script(folder: &Path, mut printed: impl FnMut(&str) + Send) -> Result<bool> {
     let broken = |error: std::io::Error| failed("the demo's job could not run").with_source(error);
     let mut child = Command::new("sh")
         .args(["-c", SCRIPT])
