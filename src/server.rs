@@ -141,8 +141,7 @@ impl Server {
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,
-            // Its own: slow readers of the API must not hold up archiving.
-            pool: BlockingPool::new(limits::PIPELINE_THREADS),
+            pool: lookups.pool.clone(),
             clock: self.clock,
             metrics: Arc::clone(&metrics),
             wake,
@@ -196,7 +195,8 @@ impl Server {
             ci,
             intake: intake.clone(),
             archive: Arc::clone(&self.archive),
-            pool: pool.clone(),
+            // The pipeline's own: slow readers of the API must not hold up archiving.
+            pool: BlockingPool::new(limits::PIPELINE_THREADS),
             clock: Arc::clone(&self.clock),
         };
         let services = Services {
