@@ -1,4 +1,5 @@
-//! Figures of the storage path: `cargo bench --features testkit [-- encode|seal|point_read|fetch_decode]`.
+//! Figures of the storage path, of the decoders of what servers answer, and of the log reader:
+//! `cargo bench --features testkit [-- encode|seal|point_read|fetch_decode|joblog]`.
 //!
 //! Not timed tests: they print sizes and CPU times (of the thread, so that a busy machine disturbs
 //! them little) on the corpus of `testkit::corpus`: 20,000 jobs, log-normal, median 3 min, a 10 s
@@ -19,6 +20,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::ops::Range;
 use tachograph::archive::{Archive, Settings, Staged, Staging};
+use tachograph::gitlab::log::LogReader;
 use tachograph::index::blob;
 use tachograph::model::archived::{ArchivedJob, RowKeys, SummarisedRow};
 use tachograph::model::id::ProjectKey;
@@ -29,7 +31,7 @@ use tachograph::segment::properties::ValueEncoding;
 use tachograph::segment::samples::{self, BuiltFile, SamplesWriter};
 use tachograph::segment::{jobs as jobs_file, jobs::JobsFile};
 use tachograph::testkit::corpus::{Corpus, CorpusSpec, columns};
-use tachograph::time::{Date, SystemClock};
+use tachograph::time::{Date, SystemClock, TimeRange, TimestampMs};
 
 const LEVEL_HOT: i32 = 3;
 const LEVEL_COLD: i32 = 15;
@@ -44,8 +46,12 @@ fn main() {
     if is_wanted("fetch_decode") {
         fetch_decode::run();
     }
-    if wanted == ["fetch_decode"] {
-        // It has no use for the corpus, which takes a while.
+    if is_wanted("joblog") {
+        joblog();
+    }
+    let without_corpus = |group: &String| group == "fetch_decode" || group == "joblog";
+    if !wanted.is_empty() && wanted.iter().all(without_corpus) {
+        // They have no use for the corpus, which takes a while.
         return;
     }
     let mut jobs: Vec<ArchivedJob> = Corpus::new(CorpusSpec::default()).collect();
@@ -64,6 +70,60 @@ fn main() {
     }
     if is_wanted("point_read") {
         point_read(&jobs);
+    }
+}
+
+/// Time to read a log of GitLab's limit, by what it holds.
+fn joblog() {
+    const LOG_BYTES: usize = 4 << 20;
+    let window = TimeRange::new(
+        TimestampMs(1_764_000_000_000),
+        TimestampMs(1_764_000_300_000),
+    );
+    let head = "2025-11-24T16:00:02.104233Z 00O \x1b[0KRunning with gitlab-runner 19.4.0 (d79f3e7b)\x1b[0;m\n";
+    println!("\njoblog: 4 MiB read in pieces of 16 KiB, median of 5");
+    for (name, line) in [
+        (
+            "stamped compiler output",
+            "2025-11-24T16:00:30.104512Z 01E    Compiling archive v0.1.0 (/builds/acme/archive/src)\n",
+        ),
+        (
+            "plain compiler output",
+            "   Compiling archive v0.1.0 (/builds/acme/archive/src)\n",
+        ),
+        (
+            "short stamped lines",
+            "2025-11-24T16:00:30.104512Z 01O ok\n",
+        ),
+        (
+            "a progress bar in pieces",
+            "2025-11-24T16:00:30.104512Z 01O+\x1b[2K 50% ##########\r\n",
+        ),
+        (
+            "one line without an end",
+            "sssssssssssssssssssssssssssssssssssssss ",
+        ),
+        (
+            "nothing but markers",
+            "section_start:1764000030:a\r\x1b[0Ksection_end:1764000031:a\r\x1b[0K\n",
+        ),
+        (
+            "markers that nest without end",
+            "section_start:1764000030:a\r\x1b[0K\n",
+        ),
+    ] {
+        let mut log = head.to_owned();
+        log.push_str(&line.repeat((LOG_BYTES - head.len()) / line.len()));
+        let times = (0..5).map(|_| {
+            let start = cpu();
+            let mut reader = LogReader::new();
+            for piece in log.as_bytes().chunks(16 << 10) {
+                reader.push(piece);
+            }
+            black_box(reader.finish(window));
+            (cpu() - start) * 1e3
+        });
+        println!("  {name:<32} {:>6.1} ms", median(times.collect()));
     }
 }
 
@@ -217,6 +277,7 @@ fn seal(jobs: &[ArchivedJob]) {
             placement: job.row.placement.clone(),
             findings: job.row.findings.clone(),
             profile: job.profile.clone(),
+            look_up_at: None,
         };
         assert_eq!(archive.stage(staging).await.unwrap(), Staged::Archived);
     });

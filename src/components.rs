@@ -1,5 +1,5 @@
-//! Real programs that the demo and the tests run beside us: Prometheus, node_exporter,
-//! VictoriaMetrics, promtool.
+//! What the demo and the tests run beside us: Prometheus, node_exporter, VictoriaMetrics and promtool
+//! as real programs, and a stand-in GitLab.
 //!
 //! Everything listens on a free port of the loopback interface (two runs on one port silently query
 //! each other's data), logs into a file of the caller's directory and is stopped by its own pid when
@@ -7,6 +7,7 @@
 //! the Debian package that brings it. It is not a supervisor: nothing here is restarted by itself.
 
 mod exporter;
+pub mod gitlab;
 mod http;
 mod port;
 mod process;

@@ -17,6 +17,7 @@ pub mod supervise;
 pub mod telemetry;
 pub mod time;
 
+pub mod ci_port;
 pub mod model;
 pub mod source_port;
 

@@ -89,6 +89,23 @@ pub const PIPELINE_JOBS: usize = 256;
 /// Threads of the pipeline's own: assembling, and looking into the queue.
 pub const PIPELINE_THREADS: usize = ARCHIVE_CONCURRENCY + 2;
 
+/// A job's log: GitLab keeps at most 100 MB, a runner writes 4 MiB unless told otherwise. It is read
+/// in pieces and never kept.
+pub const JOB_LOG_BYTES_MAX: usize = 100 << 20;
+/// Calls in flight per CI instance: at 50 ms a call that is 80 a second, 40 jobs on the log route.
+pub const CI_CALLS_PER_SOURCE: usize = 4;
+/// Jobs that wait for a call to one CI instance: a quarter of [`PIPELINE_JOBS`], so that a slow instance
+/// leaves room for the jobs of others.
+pub const CI_JOBS_WAITING: usize = PIPELINE_JOBS / 4;
+/// Attempts at sections that come late: 10 s, 30 s, 90 s, 3, 10, 30 min and then every hour, about a
+/// day in all.
+pub const LOOKUP_ATTEMPTS_MAX: u32 = 30;
+/// A webhook's body: GitLab sends at most 25 MB.
+pub const HOOK_BYTES_MAX: usize = 25 << 20;
+/// Webhook bodies above [`BODY_BYTES_MAX`] that are read at once: real job events have some KiB, so
+/// that large ones may wait for each other (50 MiB in all).
+pub const LARGE_HOOKS_AT_ONCE: usize = 2;
+
 /// Operations in one commit of the commit thread.
 pub const COMMIT_OPS_MAX: usize = 512;
 /// Bytes in one commit of the commit thread.

@@ -5,13 +5,16 @@ mod reload;
 pub use reload::Reload;
 
 use crate::archive::Archive;
-use crate::config::Config;
+use crate::ci_port::CiSource;
+use crate::config::{self, Config};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gitlab::rest::GitlabRest;
 use crate::gitlab::settings::GitlabSettings;
-use crate::http::{self, Services};
-use crate::ingest::{Intake, Pipeline, PipelineParts};
+use crate::http::{self, HookService, Services};
+use crate::ingest::{Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
 use crate::model::registry::Declared;
+use crate::outbound::Timeouts;
 use crate::query::Query;
 use crate::source_port::MetricSource;
 use crate::supervise::{BlockingPool, Phase, Supervisor};
@@ -38,6 +41,7 @@ pub struct Server {
     address: SocketAddr,
     archive: Arc<Archive>,
     source: Arc<dyn MetricSource>,
+    ci_timeouts: Timeouts,
     clock: SharedClock,
     declared: Declared,
     sources: watch::Sender<Arc<[GitlabSettings]>>,
@@ -76,6 +80,7 @@ impl Server {
             address,
             archive,
             source,
+            ci_timeouts: Timeouts::default(),
             clock,
             declared: config.declared.clone(),
             sources: watch::Sender::new(config.sources.clone().into()),
@@ -88,6 +93,15 @@ impl Server {
     pub fn with_reload(self, reload: Reload) -> Self {
         Self {
             reload: Some(reload),
+            ..self
+        }
+    }
+
+    /// How long a CI may take to answer, if not as long as by default.
+    #[must_use]
+    pub fn with_ci_timeouts(self, ci_timeouts: Timeouts) -> Self {
+        Self {
+            ci_timeouts,
             ..self
         }
     }
@@ -113,23 +127,12 @@ impl Server {
     /// Runs until `stop` is ready, then stops in order and closes the archive.
     ///
     /// # Errors
-    /// `Internal` if a task failed.
+    /// `Internal` if a task failed, `Unavailable` if there are no certificate authorities.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
         let pool = BlockingPool::new(limits::BLOCKING_THREADS);
         let metrics = Metrics::new();
         let wake = Arc::new(Notify::new());
-        let services = Services {
-            intake: Intake::new(
-                Arc::clone(&self.archive),
-                pool.clone(),
-                Arc::clone(&self.clock),
-                Arc::clone(&metrics),
-                Arc::clone(&wake),
-            ),
-            query: Query::new(Arc::clone(&self.archive), pool),
-            archive: Arc::clone(&self.archive),
-            metrics: Arc::clone(&metrics),
-        };
+        let (services, lookups) = self.services(&pool, &metrics, &wake)?;
         let intake = services.intake.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
         if let Err(error) = intake.declare(self.declared).await {
@@ -138,11 +141,11 @@ impl Server {
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,
-            // Its own: slow readers of the API must not hold up archiving.
-            pool: BlockingPool::new(limits::PIPELINE_THREADS),
+            pool: lookups.pool.clone(),
             clock: self.clock,
             metrics: Arc::clone(&metrics),
             wake,
+            lookups: lookups.clone(),
         });
         let supervisor = Supervisor::default();
         if let Some(reload) = self.reload {
@@ -159,11 +162,51 @@ impl Server {
             listen(listener, services, token)
         });
         supervisor.spawn(Phase::Pipeline, "pipeline", |token| pipeline.run(token));
+        supervisor.spawn(Phase::Pipeline, "lookups", |token| lookups.run(token));
         supervisor.spawn(Phase::Maintenance, "sealer", |token| {
             seal(archive, metrics, token)
         });
         tracing::info!(address = %self.address, "serving");
         supervisor.run(stop).await
+    }
+
+    /// What the routes call, and what asks the CI systems.
+    fn services(
+        &self,
+        pool: &BlockingPool,
+        metrics: &Arc<Metrics>,
+        wake: &Arc<Notify>,
+    ) -> Result<(Services, Lookups)> {
+        let ci: Arc<dyn CiSource> = Arc::new(GitlabRest::new(
+            self.sources(),
+            Box::new(config::read_secret),
+            self.ci_timeouts,
+            Arc::clone(&self.clock),
+        )?);
+        let intake = Intake::new(
+            Arc::clone(&self.archive),
+            pool.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(metrics),
+            Arc::clone(wake),
+            Arc::clone(&ci),
+        );
+        let lookups = Lookups {
+            ci,
+            intake: intake.clone(),
+            archive: Arc::clone(&self.archive),
+            // The pipeline's own: slow readers of the API must not hold up archiving.
+            pool: BlockingPool::new(limits::PIPELINE_THREADS),
+            clock: Arc::clone(&self.clock),
+        };
+        let services = Services {
+            intake,
+            hooks: HookService::new(self.sources(), Arc::clone(&self.clock)),
+            query: Query::new(Arc::clone(&self.archive), pool.clone()),
+            archive: Arc::clone(&self.archive),
+            metrics: Arc::clone(metrics),
+        };
+        Ok((services, lookups))
     }
 }
 

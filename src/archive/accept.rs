@@ -3,7 +3,7 @@
 use super::amend;
 use super::commit::Txn;
 use super::listed::Listed;
-use super::{Archive, Reply, find};
+use super::{Archive, Reply, find, lookups};
 use crate::error::{Error, Result};
 use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
@@ -48,10 +48,29 @@ impl Archive {
     /// (AR-11). It fails with `Conflict` if the job's times contradict each other, with `Overloaded`
     /// or `Unavailable` if the event cannot be made durable: then it was not accepted.
     pub fn accept(&self, event: JobEvent, sealed: Option<JobFacts>) -> Reply<Acceptance> {
+        self.accept_and_ask(event, sealed, None)
+    }
+
+    /// As [`Archive::accept`]; if the event said anything new, its CI is asked about the job at
+    /// `look_up_at`. Both stand in one batch.
+    pub fn accept_and_ask(
+        &self,
+        event: JobEvent,
+        sealed: Option<JobFacts>,
+        look_up_at: Option<TimestampMs>,
+    ) -> Reply<Acceptance> {
         let now = self.clock.now();
         let archiver = self.archiver;
-        self.committer
-            .submit(move |txn| accept(txn, archiver, event, sealed, now))
+        self.committer.submit(move |txn| {
+            let job = event.job.clone();
+            let acceptance = accept(txn, archiver, event, sealed, now)?;
+            if let (Acceptance::Accepted(accepted), Some(due)) = (acceptance, look_up_at)
+                && accepted.changed
+            {
+                lookups::enter(txn, accepted.job, &job, due)?;
+            }
+            Ok(acceptance)
+        })
     }
 
     /// The facts of a sealed job as its segment holds them. Reads a file.
@@ -248,8 +267,7 @@ fn next_waiting(txn: &Txn<'_>, record: &JobRecord, now: TimestampMs) -> Result<O
             .plus_ms(settle::first_delay_ms(scrape_interval_ms(txn, record)?));
         return Ok(waiting(due.max(now), Reason::Settling));
     }
-    let over = facts.status.is_some_and(JobStatus::is_terminal) || facts.finished_at.is_some();
-    if over && facts.started_at.is_none() {
+    if facts.is_over() && facts.started_at.is_none() {
         return Ok(waiting(now.plus_ms(LATE_START_MS), Reason::WaitingForStart));
     }
     Ok(None)

@@ -3,7 +3,7 @@
 
 use super::accept::store;
 use super::find::staged_key;
-use super::{Archive, Reply};
+use super::{Archive, Reply, lookups};
 use crate::error::{Error, Result};
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::staged::{Staged as StagedFamily, StagedProfile};
@@ -26,6 +26,8 @@ pub struct Staging {
     pub findings: Findings,
     /// Its rows; empty if there are none.
     pub profile: Profile,
+    /// When its CI is to be asked for what is still missing.
+    pub look_up_at: Option<TimestampMs>,
 }
 
 /// What became of it.
@@ -51,10 +53,10 @@ fn date_of(facts: &JobFacts, first_seen: TimestampMs) -> Date {
 impl Archive {
     /// Makes a job archived. Durable and readable when the reply is there.
     pub fn stage(&self, staging: Staging) -> Reply<Staged> {
+        let look_up_at = staging.look_up_at;
         match self.prepare(staging) {
             Ok((record, archived, profile)) => {
-                let now = self.clock.now();
-                self.commit_staged(record, archived, profile, now)
+                self.commit_staged(record, archived, profile, look_up_at)
             }
             Err(error) => self.committer.submit(move |_| Err(error)),
         }
@@ -67,6 +69,7 @@ impl Archive {
             placement,
             mut findings,
             mut profile,
+            look_up_at: _,
         } = staging;
         let facts = record.merged.facts();
         profile
@@ -97,9 +100,9 @@ impl Archive {
         seen: JobRecord,
         archived: Archived,
         profile: StagedProfile,
-        now: TimestampMs,
+        look_up_at: Option<TimestampMs>,
     ) -> Reply<Staged> {
-        let date = archived.date;
+        let (date, now) = (archived.date, self.clock.now());
         let reply = self.committer.submit(move |txn| {
             let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
                 return Ok(Staged::Sealed);
@@ -128,6 +131,9 @@ impl Archive {
                 txn.delete::<StagedFamily>(&staged_key(record.keys, before));
             }
             txn.put::<StagedFamily>(&staged_key(record.keys, &archived), &profile)?;
+            if let Some(due) = look_up_at {
+                lookups::enter(txn, record.keys.job, &record.job, due)?;
+            }
             let waiting = record.waiting.take();
             record.archived = Some(archived);
             store(txn, waiting.as_ref(), &record)?;

@@ -69,6 +69,7 @@ impl Bench {
             placement: Placement::default(),
             findings: findings(number, rows),
             profile: profile(number, rows),
+            look_up_at: None,
         };
         assert_eq!(
             self.archive().stage(staging).wait().unwrap(),
@@ -278,6 +279,44 @@ fn an_event_after_the_seal_is_an_amendment_and_usage_follows_it() {
 }
 
 #[test]
+fn a_question_outlives_the_seal_and_goes_with_its_answer() {
+    let mut bench = Bench::new();
+    let asked = TimestampMs(START + 1_000);
+    let event = JobEvent {
+        job: job(1),
+        facts: finished(1, 5),
+    };
+    for _ in 0..2 {
+        let reply = bench
+            .archive()
+            .accept_and_ask(event.clone(), None, Some(asked));
+        reply.wait().unwrap();
+    }
+    let staging = Staging {
+        record: bench.record(1),
+        placement: Placement::default(),
+        findings: findings(1, 5),
+        profile: profile(1, 5),
+        look_up_at: Some(asked.plus_ms(1)),
+    };
+    bench.archive().stage(staging).wait().unwrap();
+    bench.archive().seal_all().unwrap();
+    bench.reopen();
+    let due = |at| bench.archive().lookups_due(at, 10).unwrap();
+    assert!(due(asked.plus_ms(-1)).is_empty());
+    let [first, second] = &due(asked.plus_ms(1))[..] else {
+        panic!("one of the event, which was new once, and one of the stage");
+    };
+    assert_eq!((&first.lookup.job, second.lookup.attempts), (&job(1), 0));
+    let (first, second) = (first.clone(), second.clone());
+    bench.archive().move_lookup(first, None).wait().unwrap();
+    let later = Some(asked.plus_ms(50));
+    bench.archive().move_lookup(second, later).wait().unwrap();
+    assert!(due(asked.plus_ms(49)).is_empty());
+    assert_eq!(due(asked.plus_ms(50))[0].lookup.attempts, 1);
+}
+
+#[test]
 fn a_second_fetch_that_finds_nothing_keeps_what_is_archived() {
     let bench = Bench::new();
     bench.archived(1, 30);
@@ -295,6 +334,7 @@ fn a_second_fetch_that_finds_nothing_keeps_what_is_archived() {
         placement: Placement::default(),
         findings: findings(1, 0),
         profile: Profile::default(),
+        look_up_at: None,
     };
     assert_eq!(
         bench.archive().stage(staging).wait().unwrap(),

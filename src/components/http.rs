@@ -14,28 +14,81 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// An exporter's page has about 100 KiB.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
+/// A request header.
+pub(super) type Header = (&'static str, String);
+
 /// `GET path`: status and body.
 pub(super) async fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
-    send(port, "GET", path, "").await
+    send(port, "GET", path, &[], "").await
+}
+
+/// `GET path` with headers: status and body.
+#[cfg(test)]
+pub(super) async fn get_with(
+    port: u16,
+    path: &str,
+    headers: &[Header],
+) -> io::Result<(u16, String)> {
+    send(port, "GET", path, headers, "").await
 }
 
 /// `POST path` with a body: status and body.
 pub(super) async fn post(port: u16, path: &str, body: &str) -> io::Result<(u16, String)> {
-    send(port, "POST", path, body).await
+    send(port, "POST", path, &[], body).await
 }
 
-async fn send(port: u16, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
-    tokio::time::timeout(TIMEOUT, exchange(port, method, path, body))
+/// `POST path` with headers and a body: status and body.
+pub(super) async fn post_with(
+    port: u16,
+    path: &str,
+    headers: &[Header],
+    body: &str,
+) -> io::Result<(u16, String)> {
+    send(port, "POST", path, headers, body).await
+}
+
+/// `text` as part of a query string.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match char::from(byte) {
+            plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '~') => {
+                encoded.push(plain);
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+async fn send(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[Header],
+    body: &str,
+) -> io::Result<(u16, String)> {
+    tokio::time::timeout(TIMEOUT, exchange(port, method, path, headers, body))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn exchange(port: u16, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
+async fn exchange(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[Header],
+    body: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n\r\n",
+    let mut head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n",
         body.len()
     );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     let mut answer = Vec::new();

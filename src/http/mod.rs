@@ -5,6 +5,7 @@
 
 mod extract;
 mod format;
+mod hooks;
 mod negotiate;
 mod ops;
 mod problem;
@@ -12,4 +13,5 @@ mod router;
 pub mod v1;
 
 pub use format::Format;
+pub use hooks::HookService;
 pub use router::{Services, openapi, router};

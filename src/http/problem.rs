@@ -123,8 +123,9 @@ fn framework_error(status: StatusCode) -> Option<(&'static str, String)> {
         StatusCode::PAYLOAD_TOO_LARGE => (
             "body_too_large",
             format!(
-                "a body may have at most {} bytes",
-                crate::limits::BODY_BYTES_MAX
+                "a body may have at most {} bytes, a webhook's {}",
+                crate::limits::BODY_BYTES_MAX,
+                crate::limits::HOOK_BYTES_MAX
             ),
         ),
         StatusCode::REQUEST_TIMEOUT => ("request_timeout", "the request took too long".to_owned()),

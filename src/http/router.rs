@@ -1,5 +1,6 @@
 //! The router: every route once, the middleware around them, the OpenAPI document.
 
+use super::hooks::{self, HookService};
 use super::{ops, problem, v1};
 use crate::archive::Archive;
 use crate::ingest::Intake;
@@ -24,6 +25,7 @@ use utoipa_axum::routes;
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Services {
     pub intake: Intake,
+    pub hooks: HookService,
     pub query: Query,
     pub archive: Arc<Archive>,
     pub metrics: Arc<Metrics>,
@@ -37,6 +39,7 @@ pub struct Services {
     ),
     tags(
         (name = "jobs", description = "Job events, records, profiles"),
+        (name = "hooks", description = "Webhooks of CI systems"),
         (name = "registry", description = "Regions and runners"),
         (name = "operations", description = "Health, metrics, administration")
     )
@@ -60,6 +63,7 @@ fn routes() -> OpenApiRouter<Services> {
             v1::registry::put_runner,
             v1::registry::delete_runner
         ))
+        .routes(routes!(hooks::gitlab))
         .routes(routes!(v1::admin::seal))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))

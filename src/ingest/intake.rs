@@ -1,6 +1,8 @@
 //! What comes in: job events and registrations.
 
+use super::ask;
 use crate::archive::{Acceptance, Accepted, Archive, Sealed};
+use crate::ci_port::CiSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
@@ -22,10 +24,11 @@ pub struct Intake {
     clock: SharedClock,
     metrics: Arc<Metrics>,
     wake: Arc<Notify>,
+    ci: Arc<dyn CiSource>,
 }
 
 impl Intake {
-    /// An intake that wakes whoever waits on `wake`.
+    /// An intake that wakes whoever waits on `wake`. Jobs that run are asked about at `ci` later.
     #[must_use]
     pub fn new(
         archive: Arc<Archive>,
@@ -33,6 +36,7 @@ impl Intake {
         clock: SharedClock,
         metrics: Arc<Metrics>,
         wake: Arc<Notify>,
+        ci: Arc<dyn CiSource>,
     ) -> Self {
         Self {
             archive,
@@ -40,6 +44,7 @@ impl Intake {
             clock,
             metrics,
             wake,
+            ci,
         }
     }
 
@@ -49,8 +54,13 @@ impl Intake {
     /// As [`Archive::accept`].
     pub async fn accept(&self, event: JobEvent) -> Result<Accepted> {
         let mut sealed = None;
+        let runs = event.facts.started_at.is_some() && !event.facts.is_over();
+        let asked = (runs && self.ci.serves(&event.job.source))
+            .then(|| self.clock.now().plus_ms(ask::END_UNHEARD_MS));
         let accepted = loop {
-            match self.archive.accept(event.clone(), sealed.take()).await? {
+            let said = event.clone();
+            let reply = self.archive.accept_and_ask(said, sealed.take(), asked);
+            match reply.await? {
                 Acceptance::Accepted(accepted) => break accepted,
                 Acceptance::NeedsSealedFacts => {
                     let (archive, job) = (Arc::clone(&self.archive), event.job.clone());

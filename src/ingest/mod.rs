@@ -3,11 +3,14 @@
 //! The pipeline works off the durable queue of the archive, so a restart is the same as normal
 //! running: nothing waits in memory only.
 
+mod ask;
 pub mod assemble;
 mod intake;
+mod lookups;
 mod pipeline;
 mod plan;
 mod regions;
 
 pub use intake::Intake;
+pub use lookups::Lookups;
 pub use pipeline::{Pipeline, PipelineParts};

@@ -3,7 +3,9 @@
 //! Every delay is an entry in the queue, never a sleeping task. A job that is being worked on is
 //! remembered in memory only: after a crash it is still due.
 
+use super::ask;
 use super::assemble::{self, Assembled, Input};
+use super::lookups::{Lookups, Missing};
 use super::plan::{self, Decision, Fetch};
 use super::regions::{Knowledge, Regions, Silence};
 use crate::archive::{Archive, Staged, Staging};
@@ -46,6 +48,15 @@ pub struct PipelineParts {
     pub clock: SharedClock,
     pub metrics: Arc<Metrics>,
     pub wake: Arc<Notify>,
+    pub lookups: Lookups,
+}
+
+/// What goes into a job's row beside its samples.
+#[derive(Debug, Default)]
+struct Around {
+    placement: Placement,
+    /// When the CI is asked for what is still missing.
+    look_up_at: Option<TimestampMs>,
 }
 
 /// Archives jobs.
@@ -130,7 +141,7 @@ impl Pipeline {
         let (job, deadline) = (record.job.clone(), self.deadline_unasked(&record, None));
         let reason = Reason::ArchiverFailed;
         let moved = self
-            .ask_again(record, Placement::default(), reason, None, deadline)
+            .ask_again(record, Around::default(), reason, None, deadline)
             .await;
         if let Err(error) = moved {
             tracing::error!(%job, error = error.chain(), "nor could its next attempt be written");
@@ -147,14 +158,29 @@ impl Pipeline {
         let learnt = region
             .as_ref()
             .and_then(|region| region.scrape_interval_ms());
-        let fetch = match plan::fetch(record.merged.facts(), registered, learnt) {
-            Ok(fetch) => fetch,
-            Err(Reason::WaitingForStart) => {
-                return self
-                    .give_up(record, Placement::default(), Reason::WaitingForStart)
-                    .await;
+        let plan =
+            |record: &JobRecord| plan::fetch(record.merged.facts(), registered.clone(), learnt);
+        // The CI is asked only about jobs that can be fetched as soon as it answers.
+        let (record, missing) = match plan(&record) {
+            Ok(_) | Err(Reason::WaitingForMachine) => {
+                self.parts.lookups.before_fetch(record).await?
             }
-            Err(reason) => return self.wait_for_registration(record, reason).await,
+            Err(_) => (record, Missing::Nothing),
+        };
+        let fetch = match (plan(&record), &missing) {
+            (Ok(fetch), _) => fetch,
+            (Err(Reason::WaitingForStart), _) => {
+                let reason = Reason::WaitingForStart;
+                return self.give_up(record, Around::default(), reason).await;
+            }
+            (Err(reason), Missing::Nothing) => {
+                return self.wait_for_registration(record, reason).await;
+            }
+            (Err(_), _) => return self.wait_for_log(record, missing).await,
+        };
+        let around = Around {
+            placement: placement(&fetch),
+            look_up_at: ask::look_up_at(&missing, fetch.window, self.parts.clock.now()),
         };
         let region = self.regions.of(&fetch.request.region_name);
         let fetched = {
@@ -166,16 +192,31 @@ impl Pipeline {
             self.fetch(&fetch, &region).await?
         };
         match fetched {
-            Ok(assembled) => self.take(record, fetch, assembled).await,
+            Ok(assembled) => self.take(record, fetch, assembled, around).await,
             Err(error) => {
                 let registered = fetch.request.region.retention_ms();
                 let said = || region.retention(self.parts.clock.now()).flatten();
                 let deadline = self.deadline_unasked(&record, registered.or_else(said));
-                let (reason, placement) = (plan::read_failure(error.kind), placement(&fetch));
-                self.ask_again(record, placement, reason, Some(error.message), deadline)
+                let reason = plan::read_failure(error.kind);
+                self.ask_again(record, around, reason, Some(error.message), deadline)
                     .await
             }
         }
+    }
+
+    /// Lets a job wait for the log that names its machine.
+    async fn wait_for_log(&self, record: JobRecord, missing: Missing) -> Result<&'static str> {
+        let (detail, not_before) = match missing {
+            Missing::Unanswered(error) => (Some(error.message), error.retry_at),
+            Missing::Nothing | Missing::LogGrows => (None, None),
+        };
+        let around = Around {
+            look_up_at: not_before,
+            ..Around::default()
+        };
+        let deadline = self.deadline_unasked(&record, None);
+        self.ask_again(record, around, Reason::WaitingForLog, detail, deadline)
+            .await
     }
 
     /// Lets a job of a region that does not answer wait without a call of its own. This is no attempt
@@ -264,7 +305,7 @@ impl Pipeline {
         let (job, deadline) = (record.keys.job, self.deadline_unasked(&record, None));
         let seen = record.clone();
         let outcome = self
-            .ask_again(record, Placement::default(), reason, None, deadline)
+            .ask_again(record, Around::default(), reason, None, deadline)
             .await?;
         let registered = self.registered(&seen).await?;
         if plan::fetch(seen.merged.facts(), registered, None).err() == Some(reason) {
@@ -293,13 +334,13 @@ impl Pipeline {
         record: JobRecord,
         fetch: Fetch,
         assembled: Assembled,
+        around: Around,
     ) -> Result<&'static str> {
         let Assembled {
             profile,
             findings,
             end,
         } = assembled;
-        let placement = placement(&fetch);
         let configured = fetch.request.region.scrape_interval_ms();
         let found = findings
             .scrape_interval_ms
@@ -314,16 +355,16 @@ impl Pipeline {
                 if now < deadline {
                     let detail = (!end.any_samples()).then(|| asked(&fetch));
                     return self
-                        .ask_again(record, placement, reason, detail, deadline)
+                        .ask_again(record, around, reason, detail, deadline)
                         .await;
                 }
             }
         }
         if end.any_samples() {
-            return self.stage(record, placement, findings, profile).await;
+            return self.stage(record, around, findings, profile).await;
         }
         let findings = self.without_samples(&fetch, findings).await;
-        self.stage(record, placement, findings, Profile::default())
+        self.stage(record, around, findings, Profile::default())
             .await
     }
 
@@ -372,7 +413,7 @@ impl Pipeline {
     async fn stage(
         &self,
         record: JobRecord,
-        placement: Placement,
+        around: Around,
         findings: Findings,
         profile: Profile,
     ) -> Result<&'static str> {
@@ -381,9 +422,10 @@ impl Pipeline {
         let archive = Arc::clone(&self.parts.archive);
         let staging = Staging {
             record,
-            placement,
+            placement: around.placement,
             findings,
             profile,
+            look_up_at: around.look_up_at,
         };
         let reply = self
             .parts
@@ -404,7 +446,7 @@ impl Pipeline {
     async fn ask_again(
         &self,
         record: JobRecord,
-        placement: Placement,
+        around: Around,
         reason: Reason,
         detail: Option<String>,
         deadline: TimestampMs,
@@ -413,8 +455,15 @@ impl Pipeline {
         let spread = record.keys.job.0;
         let before = record.waiting.as_ref();
         match plan::next_attempt(before, reason, detail, now, deadline, spread) {
-            None => self.give_up(record, placement, reason).await,
+            None => self.give_up(record, around, reason).await,
             Some(waiting) => {
+                let not_before = around
+                    .look_up_at
+                    .filter(|_| reason == Reason::WaitingForLog);
+                let waiting = Waiting {
+                    due: not_before.map_or(waiting.due, |at| at.max(waiting.due)),
+                    ..waiting
+                };
                 tracing::info!(
                     job = %record.job,
                     reason = reason.as_str(),
@@ -434,7 +483,7 @@ impl Pipeline {
     async fn give_up(
         &self,
         record: JobRecord,
-        placement: Placement,
+        around: Around,
         reason: Reason,
     ) -> Result<&'static str> {
         let (verdict, reason) = plan::given_up(reason);
@@ -443,7 +492,7 @@ impl Pipeline {
             reason: Some(reason),
             ..Findings::default()
         };
-        self.stage(record, placement, findings, Profile::default())
+        self.stage(record, around, findings, Profile::default())
             .await
     }
 

@@ -129,6 +129,7 @@ pub(super) fn read_failure(kind: SourceErrorKind) -> Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
     Registration,
+    Log,
     Upstream,
     Samples,
 }
@@ -143,6 +144,7 @@ impl Wait {
             | Reason::UpstreamRefused
             | Reason::UpstreamInvalid
             | Reason::ArchiverFailed => Self::Upstream,
+            Reason::WaitingForLog => Self::Log,
             _ => Self::Samples,
         }
     }
@@ -168,7 +170,7 @@ pub(super) fn next_attempt(
     }
     let attempts = attempts(before, reason);
     let delay = match Wait::of(reason) {
-        Wait::Upstream => settle::upstream_delay_ms(attempts),
+        Wait::Upstream | Wait::Log => settle::upstream_delay_ms(attempts),
         Wait::Registration | Wait::Samples => settle::retry_delay_ms(attempts),
     };
     // Up to a tenth later: jobs that failed together do not return together.
@@ -191,9 +193,10 @@ pub(super) fn spread_ms(over_ms: i64, job: i64) -> i64 {
 pub(super) fn given_up(reason: Reason) -> (Option<Verdict>, Reason) {
     match reason {
         Reason::WaitingForStart => (None, Reason::NeverRan),
-        Reason::WaitingForRunner | Reason::WaitingForRegion | Reason::WaitingForMachine => {
-            (Some(Verdict::PastRetention), Reason::NeverRegistered)
-        }
+        Reason::WaitingForRunner
+        | Reason::WaitingForRegion
+        | Reason::WaitingForMachine
+        | Reason::WaitingForLog => (Some(Verdict::PastRetention), Reason::NeverRegistered),
         Reason::UpstreamUnreachable
         | Reason::UpstreamRefused
         | Reason::UpstreamInvalid

@@ -155,6 +155,12 @@ impl JobFacts {
         self.sections.as_deref().unwrap_or_default()
     }
 
+    /// Whether the job has ended, whatever of that is known.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.finished_at.is_some() || self.status.is_some_and(JobStatus::is_terminal)
+    }
+
     /// How far in its life the job is, as these facts alone tell.
     fn rank(&self) -> u8 {
         let by_times = match (self.started_at, self.finished_at) {
@@ -403,6 +409,80 @@ mod tests {
             .merge(at(JobStatus::Success, "m", Some(1), Some(2)))
             .unwrap();
         assert_eq!(record.facts().status, Some(JobStatus::Canceled));
+    }
+
+    /// What hooks say of a job (whole seconds), and what is read elsewhere (milliseconds).
+    fn said_by_hooks_and_rest(started: i64, finished: i64) -> Vec<JobFacts> {
+        let cut = |ms: i64| ms - ms % 1_000;
+        let hook = |facts| JobFacts {
+            in_whole_seconds: true,
+            ..facts
+        };
+        vec![
+            hook(at(JobStatus::Pending, "m-1", None, None)),
+            hook(at(JobStatus::Running, "m-2", Some(cut(started)), None)),
+            at(JobStatus::Running, "m-2", Some(started), None),
+            hook(at(
+                JobStatus::Success,
+                "m-3",
+                Some(cut(started)),
+                Some(cut(finished)),
+            )),
+            at(JobStatus::Success, "m-3", Some(started), Some(finished)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn milliseconds_win_over_whole_seconds_in_any_order(
+            order in prop::collection::vec(0usize..5, 0..30),
+            started in 1_764_000_000_000i64..1_764_000_002_000,
+            length in 0i64..3_000,
+        ) {
+            let said = said_by_hooks_and_rest(started, started + length);
+            let mut record = MergedFacts::default();
+            for index in order.into_iter().chain(0..5) {
+                record.merge(said[index].clone()).unwrap();
+                let window = record.facts().window();
+                prop_assert!(window.is_none_or(|window| window.from <= window.to));
+            }
+            let facts = record.facts();
+            prop_assert_eq!(facts.started_at, Some(TimestampMs(started)));
+            prop_assert_eq!(facts.finished_at, Some(TimestampMs(started + length)));
+            prop_assert!(!facts.in_whole_seconds);
+            // Nor does a hook that comes again after the seal, when the history is gone.
+            let mut sealed = MergedFacts::from_facts(facts.clone());
+            for hook in said.into_iter().filter(|facts| facts.in_whole_seconds) {
+                sealed.merge(JobFacts { name: None, machine: None, ..hook }).unwrap();
+            }
+            prop_assert_eq!(sealed.facts(), facts);
+        }
+    }
+
+    #[test]
+    fn a_job_of_less_than_a_second_does_not_end_before_it_starts() {
+        let said = said_by_hooks_and_rest(1_764_000_000_700, 1_764_000_000_900);
+        let mut record = MergedFacts::default();
+        record.merge(said[2].clone()).unwrap();
+        record.merge(said[3].clone()).unwrap();
+        let start = TimestampMs(1_764_000_000_700);
+        assert_eq!(record.facts().window(), Some(TimeRange::new(start, start)));
+        record.merge(said[4].clone()).unwrap();
+        assert_eq!(record.facts().window().map(TimeRange::len_ms), Some(200));
+    }
+
+    #[test]
+    fn a_later_whole_second_still_corrects_another_second() {
+        let mut record = MergedFacts::default();
+        record
+            .merge(at(JobStatus::Running, "m", Some(5_500), None))
+            .unwrap();
+        let corrected = JobFacts {
+            in_whole_seconds: true,
+            ..at(JobStatus::Running, "m", Some(7_000), None)
+        };
+        record.merge(corrected).unwrap();
+        assert_eq!(record.facts().started_at, Some(TimestampMs(7_000)));
     }
 
     #[test]

@@ -21,6 +21,15 @@ pub struct Waiting {
     pub detail: Option<String>,
 }
 
+/// A question to a job's CI that is still open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The job.
+    pub job: JobRef,
+    /// Attempts made so far.
+    pub attempts: u32,
+}
+
 /// What archiving added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archived {
@@ -72,9 +81,7 @@ impl JobRecord {
             return (State::Pending, Some(waiting.reason));
         }
         let facts = self.merged.facts();
-        let over = facts.finished_at.is_some()
-            || facts.status.is_some_and(super::job::JobStatus::is_terminal);
-        match (facts.started_at, over) {
+        match (facts.started_at, facts.is_over()) {
             (Some(_), false) => (State::Live, None),
             (None, false) => (State::Pending, Some(Reason::NotStarted)),
             (None, true) => (State::Pending, Some(Reason::WaitingForStart)),

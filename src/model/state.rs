@@ -58,6 +58,7 @@ words! {
         WaitingForRunner = "waiting_for_runner": "The job's runner is not registered. Register it with PUT /api/v1/runners/{source}/{runner_id}; the job is archived then.",
         WaitingForRegion = "waiting_for_region": "The runner's region is not registered. Register it with PUT /api/v1/regions/{name}; the job is archived then.",
         WaitingForMachine = "waiting_for_machine": "The machine that ran the job is not known. Report it with the job (field `machine`).",
+        WaitingForLog = "waiting_for_log": "The machine is named in the job's log, which the CI system does not give yet; it is asked again.",
         Settling = "settling": "The last samples are on their way; the job is archived in a moment.",
         SamplesLate = "samples_late": "Prometheus does not have the end of the job yet; it is asked again.",
         NoSamplesYet = "no_samples_yet": "Prometheus has no samples of the machine for this time yet; it is asked again.",

@@ -19,6 +19,8 @@ mod configuration;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod gitlab;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod proof_support;

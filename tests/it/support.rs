@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tachograph::archive::Archive;
 use tachograph::config::{self, Config};
+use tachograph::gitlab::settings::GitlabSettings;
 use tachograph::outbound::{Timeouts, install_tls};
 use tachograph::prometheus::PrometheusSource;
 use tachograph::server::Server;
@@ -245,16 +246,26 @@ pub(crate) struct Service {
 impl Service {
     /// Starts one on a free port with its archive in `data_dir`.
     pub(crate) async fn start(data_dir: &Path, clock: SharedClock) -> Self {
+        Self::start_for(data_dir, clock, Vec::new()).await
+    }
+
+    /// The same for the jobs of these GitLab instances.
+    pub(crate) async fn start_for(
+        data_dir: &Path,
+        clock: SharedClock,
+        gitlab: Vec<GitlabSettings>,
+    ) -> Self {
         let config = Config {
             listen: "127.0.0.1:0".to_owned(),
             data_dir: data_dir.to_owned(),
+            sources: gitlab,
             ..Config::default()
         };
         let source =
             PrometheusSource::new(Box::new(config::read_secret), TIMEOUTS, Arc::clone(&clock));
         let source = source.unwrap();
         let server = Server::bind(&config, Arc::new(source), clock);
-        let server = server.await.unwrap();
+        let server = server.await.unwrap().with_ci_timeouts(TIMEOUTS);
         let api = Api::new(format!("http://{}", server.address()));
         let archive = server.archive();
         let (stop, stopped) = oneshot::channel();

@@ -1,5 +1,6 @@
 //! `tachograph demo --check`: whether what was archived is what the job did.
 
+use super::MACHINE;
 use super::job::{ALLOCATE_MIB, WRITE_MIB};
 use crate::cli::out;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,8 +26,9 @@ fn check(what: &str, found: String, holds: bool) -> Check {
 }
 
 /// Prints every check and fails if one does not hold.
-pub(super) fn judge(record: &Value, before: &Value, after: &Value) -> Result<()> {
-    let checks = checks(record, before, after);
+pub(super) fn judge(record: &Value, before: &Value, after: &Value, calls: &[String]) -> Result<()> {
+    let mut checks = checks(record, before, after);
+    checks.push(from_the_log(record, calls));
     out::note("");
     for check in &checks {
         out::note(&format!(
@@ -99,6 +101,28 @@ fn checks(record: &Value, before: &Value, after: &Value) -> Vec<Check> {
     ]
 }
 
+/// Hooks name neither the machine nor the sections, and nobody reported them: they can only come from
+/// the log, read once.
+fn from_the_log(record: &Value, calls: &[String]) -> Check {
+    let machine = record.pointer("/machine/name").and_then(Value::as_str);
+    let machine = machine.unwrap_or("no machine");
+    let sections = record.get("sections").and_then(Value::as_array);
+    let sections = sections.map_or(0, Vec::len);
+    let logs = calls.iter().filter(|call| call.ends_with("/trace")).count();
+    let staged = ["prepare_executor", "prepare_script", "step_script"];
+    let stages = staged
+        .into_iter()
+        .all(|name| section(record, name).is_some());
+    check(
+        "machine and sections came from the job's log, with two questions to GitLab",
+        format!(
+            "{machine}, {sections} sections, {} calls, {logs} of them for the log",
+            calls.len()
+        ),
+        machine == MACHINE && stages && calls.len() == 2 && logs == 1,
+    )
+}
+
 fn text(record: &Value, field: &str) -> String {
     record
         .get(field)
@@ -152,16 +176,28 @@ mod tests {
     }
 
     fn good() -> Value {
-        json!({"state": "archived", "coverage": 0.97, "sections": [
+        json!({"state": "archived", "coverage": 0.97, "machine": {"name": MACHINE}, "sections": [
             section("write_files", 1.0, 1000.0, 260.0), section("idle", 0.5, 1000.0, 0.0),
-            section("compute", 10.0, 1000.0, 0.0), section("allocate", 1.0, 1400.0, 0.0)]})
+            section("compute", 10.0, 1000.0, 0.0), section("allocate", 1.0, 1400.0, 0.0),
+            section("prepare_executor", 0.0, 0.0, 0.0), section("prepare_script", 0.0, 0.0, 0.0),
+            section("step_script", 12.0, 1400.0, 260.0)]})
     }
 
     #[test]
     fn a_good_job_passes_and_every_fault_is_seen() {
         let profile = json!({"ts_ms": [1, 2]});
-        assert!(judge(&good(), &profile, &profile).is_ok());
-        let faults: [(&str, Value); 5] = [
+        let calls = [
+            "GET /api/v4/projects/1/jobs/1",
+            "GET /api/v4/projects/1/jobs/1/trace",
+        ];
+        let calls = calls.map(str::to_owned);
+        let judged =
+            |record: &Value, before: &Value, after: &Value| judge(record, before, after, &calls);
+        assert!(judged(&good(), &profile, &profile).is_ok());
+        assert!(judge(&good(), &profile, &profile, &calls[..1]).is_err());
+        let faults: [(&str, Value); 7] = [
+            ("/machine/name", json!("another")),
+            ("/sections/4/name", json!("reported")),
             ("/state", json!("pending")),
             ("/coverage", json!(0.89)),
             ("/sections/2/summary/cpu_used_seconds/total", json!(2.4)),
@@ -175,11 +211,11 @@ mod tests {
             let mut record = good();
             *record.pointer_mut(path).unwrap() = value;
             assert!(
-                judge(&record, &profile, &profile).is_err(),
+                judged(&record, &profile, &profile).is_err(),
                 "{path} was not seen"
             );
         }
-        assert!(judge(&good(), &profile, &json!({"ts_ms": [1]})).is_err());
-        assert!(judge(&good(), &json!({}), &json!({})).is_err());
+        assert!(judged(&good(), &profile, &json!({"ts_ms": [1]})).is_err());
+        assert!(judged(&good(), &json!({}), &json!({})).is_err());
     }
 }

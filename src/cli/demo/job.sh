@@ -1,7 +1,7 @@
 # The demo's job: real work of about 30 seconds in three named sections, with a pause of nothing in
-# between. Markers are those of a GitLab job log: section_start:UNIX_SECONDS.MS:NAME.
+# between. The markers are those that GitLab documents for collapsible sections of a job log.
 set -eu
-mark() { printf '%s:%s:%s\n' "$1" "$(date +%s.%3N)" "$2"; }
+mark() { printf '\033[0K%s:%s:%s\r\033[0K%s\n' "$1" "$(date +%s)" "$2" "$2"; }
 
 sleep 1
 mark section_start write_files

@@ -1,8 +1,9 @@
 //! `tachograph demo`: the main job on real input.
 //!
-//! Starts a Prometheus and a node_exporter, runs a real job on this machine, reports it, waits until
-//! it is archived, stops Prometheus and deletes its data, restarts the service, and shows the job
-//! from the archive. With `--check` it then judges what it shows.
+//! Starts a Prometheus, a node_exporter and a stand-in GitLab, and runs a real job on this machine.
+//! The service hears of it by GitLab's hooks and finds machine and sections in its log. Once the job
+//! is archived, the demo stops Prometheus and deletes its data, restarts the service, and shows the
+//! job from the archive. With `--check` it then judges what it shows.
 
 mod check;
 mod job;
@@ -10,12 +11,14 @@ mod service;
 
 use super::client::Client;
 use super::{out, show};
+use crate::components::gitlab::{HookSender, StandInGitlab};
 use crate::components::{NodeExporter, Prometheus, PrometheusOptions, Target};
 use crate::error::{Error, ErrorKind, Result};
-use crate::time::{Clock as _, SystemClock};
+use crate::time::{Clock as _, SharedClock, SystemClock};
 use serde_json::{Value, json};
 use service::Service;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use check::CHECK_FAILED;
@@ -34,8 +37,11 @@ pub(super) struct Args {
 
 const SOURCE: &str = "demo";
 const JOB_ID: &str = "1";
+const JOB: u64 = 1;
+const PROJECT: u64 = 1;
 const REGION: &str = "local";
-const RUNNER: &str = "1";
+const RUNNER: u64 = 1;
+const RUNNER_NAME: &str = "demo-runner";
 const MACHINE: &str = "demo-machine";
 /// Prometheus scrapes every second, so that half a minute has thirty samples.
 const SCRAPE: Duration = Duration::from_secs(1);
@@ -60,7 +66,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     })?;
     let shown = archive_a_job(folder.path()).await?;
     let outcome = if args.check {
-        check::judge(&shown.record, &shown.before, &shown.after)
+        check::judge(&shown.record, &shown.before, &shown.after, &shown.calls)
     } else {
         stay(&shown, args.address_file.as_deref()).await
     };
@@ -74,6 +80,8 @@ struct Shown {
     record: Value,
     before: Value,
     after: Value,
+    /// What GitLab's REST interface was asked.
+    calls: Vec<String>,
 }
 
 async fn archive_a_job(folder: &Path) -> Result<Shown> {
@@ -90,22 +98,23 @@ async fn archive_a_job(folder: &Path) -> Result<Shown> {
     };
     let prometheus = Prometheus::start(&service::subfolder(folder, "prometheus")?, options).await?;
 
-    out::note("2/6  starting the service on an empty data directory ...");
+    out::note("2/6  starting a stand-in GitLab, and the service on an empty data directory ...");
+    let clock = SystemClock::shared();
+    let gitlab = StandInGitlab::start(Arc::clone(&clock)).await?;
+    job::prepare(&gitlab, clock.as_ref());
+    let hook_token = configure(folder, &gitlab)?;
     let service = Service::start(folder).await?;
     let client = Client::new(&service.url())?;
+    let hooks = HookSender::new(gitlab.url(), service.port(), SharedClock::clone(&clock));
+    let hooks = hooks.with_secret_token(&hook_token);
     register(&client, &prometheus.url()).await?;
     wait_for_scrapes(&prometheus).await?;
 
     out::note(
         "3/6  running the job: 256 MiB of disk writes, 10 s of one busy core, 400 MiB of memory ...",
     );
-    let report = job::run(&service::subfolder(folder, "job")?, &SystemClock::new()).await?;
-    client
-        .put(
-            &Client::job_path("/api/v1", SOURCE, JOB_ID, ""),
-            &body(&report),
-        )
-        .await?;
+    let work = service::subfolder(folder, "job")?;
+    job::run(&work, clock.as_ref(), &gitlab, &hooks).await?;
 
     out::note("4/6  waiting until it is archived ...");
     let record = wait_until_archived(&client).await?;
@@ -136,7 +145,22 @@ async fn archive_a_job(folder: &Path) -> Result<Shown> {
         record: record_after,
         before,
         after,
+        calls: gitlab.calls(),
     })
+}
+
+/// Writes the service's configuration: the stand-in as its source. The secret of the hooks comes back.
+fn configure(folder: &Path, gitlab: &StandInGitlab) -> Result<String> {
+    let hook_token = uuid::Uuid::new_v4().to_string();
+    service::write_small(&folder.join("hook.token"), &hook_token)?;
+    service::write_small(&folder.join("api.token"), gitlab.token())?;
+    let config = format!(
+        "[sources.{SOURCE}]\nkind = \"gitlab\"\nurl = \"{}\"\n\
+         hook_token_file = \"hook.token\"\napi_token_file = \"api.token\"\n",
+        gitlab.url()
+    );
+    service::write_small(&folder.join(service::CONFIG), &config)?;
+    Ok(hook_token)
 }
 
 async fn register(client: &Client, prometheus: &str) -> Result<()> {
@@ -170,26 +194,6 @@ async fn wait_for_scrapes(prometheus: &Prometheus) -> Result<()> {
         }
         tokio::time::sleep(POLL).await;
     }
-}
-
-fn body(report: &job::Report) -> Value {
-    let sections: Vec<Value> = report
-        .sections
-        .iter()
-        .map(|section| {
-            json!({
-                "name": section.name,
-                "started_at": section.range.from.to_rfc3339(),
-                "finished_at": section.range.to.to_rfc3339(),
-            })
-        })
-        .collect();
-    json!({
-        "project": "demo/tachograph", "project_id": 1, "pipeline_id": 1, "name": "demo job", "stage": "test",
-        "ref": "main", "status": "success", "runner_id": RUNNER, "machine": MACHINE, "executor": "shell",
-        "started_at": report.range.from.to_rfc3339(), "finished_at": report.range.to.to_rfc3339(),
-        "sections": sections,
-    })
 }
 
 async fn wait_until_archived(client: &Client) -> Result<Value> {

@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 
 /// The running program, even if its file was replaced meanwhile (by the next build).
 const THIS_PROGRAM: &str = "/proc/self/exe";
+/// The service's configuration, in the demo's folder.
+pub(super) const CONFIG: &str = "tachograph.toml";
 const READY_TRIES: usize = 200;
 const READY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -66,6 +68,8 @@ impl Service {
             .arg("--data-dir")
             .arg(folder.join("archive"))
             .args(["--listen", &format!("127.0.0.1:{port}")])
+            .arg("--config")
+            .arg(folder.join(CONFIG))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -79,6 +83,11 @@ impl Service {
         };
         service.wait_until_ready().await?;
         Ok(service)
+    }
+
+    /// Its port of the loopback interface.
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its address.

@@ -4,6 +4,7 @@ pub mod amendments;
 pub mod by_time;
 pub mod ids;
 pub mod jobs;
+pub mod lookups;
 pub mod meta;
 pub mod pending;
 pub mod registry;
@@ -25,6 +26,7 @@ pub const ALL: &[&str] = &[
     by_time::ByTime::NAME,
     ids::Ids::NAME,
     jobs::Jobs::NAME,
+    lookups::Lookups::NAME,
     meta::Meta::NAME,
     pending::Pending::NAME,
     registry::Regions::NAME,

@@ -62,6 +62,7 @@ fn stage(archive: &Archive, ready: Ready) {
         placement: ready.placement,
         findings: ready.findings,
         profile: ready.profile,
+        look_up_at: None,
     };
     let staged = archive.stage(staging).wait().unwrap();
     assert_eq!(staged, Staged::Archived);

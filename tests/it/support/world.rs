@@ -3,6 +3,7 @@
 use super::{Api, Service};
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
+use tachograph::gitlab::settings::GitlabSettings;
 use tachograph::testkit::clock::ManualClock;
 use tachograph::testkit::fake_prometheus::FakePrometheus;
 use tachograph::testkit::fleet::{Fleet, FleetJob, FleetSpec};
@@ -45,6 +46,7 @@ pub(crate) fn with(mut body: Value, fields: Value) -> Value {
 pub(crate) struct World {
     pub(crate) prometheus: FakePrometheus,
     pub(crate) clock: Arc<ManualClock>,
+    gitlab: Vec<GitlabSettings>,
     service: Option<Service>,
     dir: tempfile::TempDir,
 }
@@ -52,7 +54,11 @@ pub(crate) struct World {
 impl World {
     /// Region `eu-1` and runner `gitlab/42` are registered; every job of the fleet is long over.
     pub(crate) async fn start() -> Self {
-        let world = Self::unregistered().await;
+        Self::unregistered().await.registered().await
+    }
+
+    async fn registered(self) -> Self {
+        let world = self;
         let region = json!({ "url": world.prometheus.url() });
         let put = world.api().put("/api/v1/regions/eu-1", &region);
         put.await.empty();
@@ -63,15 +69,26 @@ impl World {
     }
 
     pub(crate) async fn unregistered() -> Self {
+        Self::new(ManualClock::at(after_all_jobs()), Vec::new()).await
+    }
+
+    /// As [`World::start`], for the jobs of these GitLab instances.
+    pub(crate) async fn for_gitlab(clock: Arc<ManualClock>, gitlab: Vec<GitlabSettings>) -> Self {
+        Self::new(clock, gitlab).await.registered().await
+    }
+
+    async fn new(clock: Arc<ManualClock>, gitlab: Vec<GitlabSettings>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let prometheus = FakePrometheus::start().await.unwrap();
         load_fleet(&prometheus);
-        let clock = ManualClock::at(after_all_jobs());
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
-        let service = Some(Service::start(&dir.path().join("data"), shared).await);
+        let data = dir.path().join("data");
+        let service = Service::start_for(&data, shared, gitlab.clone()).await;
+        let service = Some(service);
         Self {
             prometheus,
             clock,
+            gitlab,
             service,
             dir,
         }
@@ -100,7 +117,8 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.service.take().unwrap().stop().await;
         let clock: SharedClock = Arc::<ManualClock>::clone(&self.clock);
-        self.service = Some(Service::start(&self.data_dir(), clock).await);
+        let service = Service::start_for(&self.data_dir(), clock, self.gitlab.clone()).await;
+        self.service = Some(service);
     }
 
     /// Stops the service and leaves its archive.
