@@ -170,18 +170,7 @@ impl Committer {
         &self,
         operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        let (sender, receiver) = oneshot::channel();
-        let operation: Operation = Box::new(move |txn| match operation(txn) {
-            // The caller may have gone: then nobody needs the answer.
-            Ok(value) => Outcome {
-                commit: true,
-                answer: Box::new(move |committed| drop(sender.send(committed.map(|()| value)))),
-            },
-            Err(error) => Outcome {
-                commit: false,
-                answer: Box::new(move |_| drop(sender.send(Err(error)))),
-            },
-        });
+        let (operation, receiver) = boxed(operation);
         match self.queue.as_ref().map(|queue| queue.try_send(operation)) {
             Some(Ok(())) => Reply(receiver),
             Some(Err(TrySendError::Full(_))) => Reply::failed(Error::new(
@@ -192,6 +181,40 @@ impl Committer {
             Some(Err(TrySendError::Disconnected(_))) | None => Reply::failed(closing()),
         }
     }
+
+    /// Runs an operation and blocks until it is durable, also while the queue is full: for work of the
+    /// archive's own, which has nobody to send away.
+    ///
+    /// # Errors
+    /// As [`Reply::wait`], but never `Overloaded`.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (operation, receiver) = boxed(operation);
+        match self.queue.as_ref().map(|queue| queue.send(operation)) {
+            Some(Ok(())) => Reply(receiver).wait(),
+            Some(Err(_)) | None => Err(closing()),
+        }
+    }
+}
+
+fn boxed<T: Send + 'static>(
+    operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+) -> (Operation, oneshot::Receiver<Result<T>>) {
+    let (sender, receiver) = oneshot::channel();
+    let operation: Operation = Box::new(move |txn| match operation(txn) {
+        // The caller may have gone: then nobody needs the answer.
+        Ok(value) => Outcome {
+            commit: true,
+            answer: Box::new(move |committed| drop(sender.send(committed.map(|()| value)))),
+        },
+        Err(error) => Outcome {
+            commit: false,
+            answer: Box::new(move |_| drop(sender.send(Err(error)))),
+        },
+    });
+    (operation, receiver)
 }
 
 impl Drop for Committer {
@@ -267,6 +290,7 @@ fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::channel;
 
     fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
         let dir = tempfile::tempdir().unwrap();
@@ -307,5 +331,37 @@ mod tests {
         drop(committer);
         assert!(replies.into_iter().all(|reply| reply.wait().is_ok()));
         assert_eq!(index.get::<Meta>(&"seq.job".to_owned()).unwrap(), Some(50));
+    }
+
+    #[test]
+    fn a_full_queue_sends_callers_away_and_lets_the_archive_wait() {
+        let (_dir, index, committer) = committer();
+        let (go, held) = channel::<()>();
+        let (begun, begins) = channel();
+        let blocker = committer.submit(move |_| {
+            begun.send(()).unwrap();
+            held.recv().map_err(|_| Error::internal("nobody let go"))
+        });
+        begins.recv().unwrap();
+        let waiting: Vec<_> = (0..limits::COMMIT_QUEUE)
+            .map(|_| committer.submit(|txn| txn.next("job")))
+            .collect();
+        let refused = committer.submit(|txn| txn.next("job")).wait().unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.code()),
+            (ErrorKind::Overloaded, "commit_queue_full")
+        );
+        std::thread::scope(|scope| {
+            let own = scope.spawn(|| committer.run(|txn| txn.next("segment")));
+            go.send(()).unwrap();
+            assert_eq!(own.join().unwrap().unwrap(), 1);
+        });
+        blocker.wait().unwrap();
+        assert!(waiting.into_iter().all(|reply| reply.wait().is_ok()));
+        let jobs = u64::try_from(limits::COMMIT_QUEUE).unwrap();
+        assert_eq!(
+            index.get::<Meta>(&"seq.job".to_owned()).unwrap(),
+            Some(jobs)
+        );
     }
 }

@@ -182,7 +182,7 @@ impl Archive {
     /// Seals at most `jobs_max` staged jobs of a date; `None` if there are none.
     fn seal(&self, date: Date) -> Result<Option<Sealed>> {
         let _one_at_a_time = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = self.committer.submit(|txn| txn.next("segment")).wait()?;
+        let seq = self.committer.run(|txn| txn.next("segment"))?;
         let name = file_name(self.archiver.number(), seq);
         let mut samples = SamplesWriter::new(self.settings.encoding, LEVEL_HOT)?;
         let mut jobs = self.collect(date, &mut samples)?;
@@ -195,7 +195,6 @@ impl Archive {
         let rows: Vec<SummarisedRow> = jobs.iter().map(|job| job.row.clone()).collect();
         let encoding = self.settings.encoding;
         let built = jobs_file::build(&rows, &samples.digests, encoding, LEVEL_HOT)?;
-        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
         let sealed = Sealed {
             date,
             seq,
@@ -205,7 +204,8 @@ impl Archive {
             jobs_bytes: num::len_u64(built.bytes.len()),
         };
         let entry = self.segment_entry(&sealed, &rows, built.digests.encode());
-        self.flip(sealed, entry, jobs)?;
+        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
+        self.flip_or_remove(sealed, &name, entry, jobs)?;
         self.recount(date)?;
         tracing::info!(
             segment.seq = seq,
@@ -225,12 +225,33 @@ impl Archive {
             .write_durably(Table::Samples, date, name, samples)
             .and_then(|()| self.dir.write_durably(Table::Jobs, date, name, jobs));
         if written.is_err() {
-            for table in [Table::Samples, Table::Jobs] {
-                // What cannot be removed now is removed at the next opening.
-                let _best_effort = self.dir.remove(table, date, name);
-            }
+            self.remove_pair(date, name);
         }
         written
+    }
+
+    fn remove_pair(&self, date: Date, name: &str) {
+        for table in [Table::Samples, Table::Jobs] {
+            // What cannot be removed now is removed at the next opening.
+            let _best_effort = self.dir.remove(table, date, name);
+        }
+    }
+
+    /// Makes the files' jobs theirs. If that is refused the files go: their jobs are sealed again under
+    /// another name, and whoever reads in place would find them twice. After a failed write of the
+    /// index it is unknown whose the jobs are: then the files stay until the next opening decides.
+    fn flip_or_remove(
+        &self,
+        sealed: Sealed,
+        name: &str,
+        entry: SegmentEntry,
+        jobs: Vec<Job>,
+    ) -> Result<()> {
+        let flipped = self.flip(sealed, entry, jobs);
+        if flipped.is_err() && self.is_writable() {
+            self.remove_pair(sealed.date, name);
+        }
+        flipped
     }
 
     /// Reads the staged jobs of a date in sort order and writes their samples.
@@ -293,7 +314,7 @@ impl Archive {
     /// The batch that makes the segment visible (AR-1).
     fn flip(&self, sealed: Sealed, entry: SegmentEntry, jobs: Vec<Job>) -> Result<()> {
         let now = self.clock.now();
-        let flip = self.committer.submit(move |txn| {
+        self.committer.run(move |txn| {
             let id = SegmentId {
                 date: sealed.date,
                 seq: sealed.seq,
@@ -339,8 +360,7 @@ impl Archive {
                 txn.delete::<Staged>(&job.key);
             }
             Ok(())
-        });
-        flip.wait()
+        })
     }
 
     /// Counts the staged jobs of a date anew.
@@ -405,6 +425,7 @@ impl Archive {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Bench;
     use super::*;
 
     #[test]
@@ -415,5 +436,43 @@ mod tests {
         assert!(policy.is_due(16_384, 0));
         assert!(!policy.is_due(256, 899_999) && policy.is_due(256, 900_000));
         assert!(!policy.is_due(255, 3_599_999) && policy.is_due(255, 3_600_000));
+    }
+
+    #[test]
+    fn a_segment_whose_batch_is_refused_leaves_no_files() {
+        let bench = Bench::new();
+        bench.archived(1, 3);
+        let (archive, job) = (bench.archive(), bench.read(1).0.keys.job);
+        let date = archive
+            .staged_dates()
+            .due(&SealPolicy::default(), TimestampMs(i64::MAX))[0];
+        let mut samples = SamplesWriter::new(archive.settings.encoding, LEVEL_HOT).unwrap();
+        let jobs = archive.collect(date, &mut samples).unwrap();
+        let rows: Vec<_> = jobs.iter().map(|job| job.row.clone()).collect();
+        let sealed = Sealed {
+            date,
+            seq: 1,
+            jobs: 1,
+            rows: 3,
+            samples_bytes: 0,
+            jobs_bytes: 0,
+        };
+        let entry = archive.segment_entry(&sealed, &rows, Vec::new());
+        let name = file_name(0, 1);
+        archive
+            .write_pair(date, &name, b"samples", b"jobs")
+            .unwrap();
+        assert_eq!(bench.files().len(), 2);
+        // What the batch must read cannot be read: nothing is written.
+        bench.damage(job);
+        let refused = archive
+            .flip_or_remove(sealed, &name, entry, jobs)
+            .unwrap_err();
+        assert_eq!(refused.kind(), crate::error::ErrorKind::Data);
+        assert!(
+            archive.is_writable() && bench.files().is_empty(),
+            "{:?}",
+            bench.files()
+        );
     }
 }

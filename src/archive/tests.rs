@@ -1,10 +1,12 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod sealing;
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::model::archived::{Findings, Placement};
-use crate::model::id::{JobId, JobRef, Source};
+use crate::model::id::{JobId, JobKey, JobRef, Source};
 use crate::model::job::{JobEvent, JobFacts, JobStatus, Section};
 use crate::model::machine::Machine;
 use crate::model::metric::Column;
@@ -17,13 +19,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const START: i64 = 1_764_000_000_000;
 
-struct Bench {
+pub(super) struct Bench {
     root: tempfile::TempDir,
     archive: Option<Archive>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut bench = Self {
             root,
@@ -39,7 +41,7 @@ impl Bench {
         self.archive.insert(archive.unwrap())
     }
 
-    fn archive(&self) -> &Archive {
+    pub(super) fn archive(&self) -> &Archive {
         self.archive.as_ref().unwrap()
     }
 
@@ -61,7 +63,7 @@ impl Bench {
     }
 
     /// Accepts and stages a finished job.
-    fn archived(&self, number: i64, rows: i64) {
+    pub(super) fn archived(&self, number: i64, rows: i64) {
         self.accept(number, finished(number, rows)).unwrap();
         let record = self.record(number);
         let staging = Staging {
@@ -76,6 +78,20 @@ impl Bench {
         );
     }
 
+    /// Files of both tables below the data directory.
+    pub(super) fn files(&self) -> Vec<std::path::PathBuf> {
+        use crate::segment::dir::Table;
+        let list = |table| self.archive().dir.list(table).unwrap();
+        [list(Table::Samples), list(Table::Jobs)].concat()
+    }
+
+    /// Makes a job's entry unreadable.
+    pub(super) fn damage(&self, key: JobKey) {
+        let mut changes = crate::index::Changes::default();
+        changes.damage::<keys::jobs::Jobs>(&key, b"\x01{\"job\": 7}");
+        self.archive().index.write(&changes).unwrap();
+    }
+
     fn record(&self, number: i64) -> crate::model::record::JobRecord {
         let far = TimestampMs(START + 1_000_000_000_000);
         let due = self.archive().due(far, 10_000, |_| false).unwrap();
@@ -85,7 +101,7 @@ impl Bench {
             .unwrap()
     }
 
-    fn read(&self, number: i64) -> (JobView, Profile) {
+    pub(super) fn read(&self, number: i64) -> (JobView, Profile) {
         self.archive()
             .profile(&Scope::local_operator(), &job(number))
             .unwrap()

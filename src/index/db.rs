@@ -266,6 +266,12 @@ impl Changes {
         self.add(F::NAME, key_of::<F>(key), None);
     }
 
+    /// Sets a key to bytes that need be no value of the family: how tests damage an index.
+    #[cfg(test)]
+    pub fn damage<F: Family>(&mut self, key: &F::Key, value: &[u8]) {
+        self.add(F::NAME, key_of::<F>(key), Some(value.to_vec()));
+    }
+
     fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
         self.latest.insert((family, key.clone()), self.list.len());
