@@ -98,7 +98,7 @@ fn accept(
             merge(txn, archiver, key, *record, event.facts, now).map(Acceptance::Accepted)
         }
         (Some(key), Some(JobEntry::Sealed(sealed))) => {
-            match amend::amend(txn, key, &sealed, event.facts, sealed_facts, now)? {
+            match amend::amend(txn, archiver, key, &sealed, event.facts, sealed_facts, now)? {
                 Some(changed) => Ok(Acceptance::Accepted(Accepted {
                     job: key,
                     changed,
@@ -158,22 +158,29 @@ fn merge(
     now: TimestampMs,
 ) -> Result<Accepted> {
     let mut new = old.clone();
-    if !new.merged.merge(said)? {
+    let changed = new.merged.merge(said)?;
+    // A fact that is said again later in the job's life is kept too: it counts more from then on.
+    if new.merged == old.merged {
         return Ok(Accepted {
             job: key,
             changed: false,
             due: old.waiting.map(|waiting| waiting.due),
         });
     }
-    // Once staged, the keys are part of the profile's place and stay.
-    if new.archived.is_none() {
-        new.keys = resolve_keys(txn, archiver, &new)?;
-    }
+    new.keys = match old.archived {
+        None => resolve_keys(txn, archiver, &new)?,
+        // Once staged, the project is part of the profile's place and stays.
+        Some(_) => RowKeys {
+            runner: resolve_runner(txn, archiver, &new.job.source, new.merged.facts())?,
+            ..old.keys
+        },
+    };
     if needs_archiving(&old, &new) {
         new.waiting = next_waiting(txn, &new, now)?;
     }
     listed(&new).replace(&listed(&old), txn)?;
-    store(txn, old.waiting.as_ref(), &new)
+    let stored = store(txn, old.waiting.as_ref(), &new)?;
+    Ok(Accepted { changed, ..stored })
 }
 
 /// The job as lists know it.
@@ -273,12 +280,25 @@ fn scrape_interval_ms(txn: &Txn<'_>, record: &JobRecord) -> Result<Option<i64>> 
         .and_then(|region| region.scrape_interval_ms()))
 }
 
-/// Project and runner keys, allotted at first sight. A project is known by its id; a path seen
-/// before its id is taken over by it, unless it is the path of a project with another id: that one
-/// was renamed or deleted, and its path is used again.
+/// Project and runner keys, allotted at first sight.
 fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Result<RowKeys> {
-    let facts = record.merged.facts();
-    let source = &record.job.source;
+    let (source, facts) = (&record.job.source, record.merged.facts());
+    Ok(RowKeys {
+        project: resolve_project(txn, archiver, source, facts)?,
+        runner: resolve_runner(txn, archiver, source, facts)?,
+        ..record.keys
+    })
+}
+
+/// The key of the job's project. A project is known by its id; a path seen before its id is taken over
+/// by it, unless it is the path of a project with another id: that one was renamed or deleted, and its
+/// path is used again.
+pub(super) fn resolve_project(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    source: &Source,
+    facts: &JobFacts,
+) -> Result<ProjectKey> {
     let public = |kind, id: &str| PublicId {
         kind,
         source: source.as_str().to_owned(),
@@ -316,15 +336,7 @@ fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Re
     {
         txn.put::<Ids>(&path, &project)?;
     }
-    let runner = match &facts.runner_id {
-        Some(id) => Some(RunnerKey(runner_key(txn, archiver, source, id)?)),
-        None => None,
-    };
-    Ok(RowKeys {
-        project: ProjectKey(project),
-        runner,
-        ..record.keys
-    })
+    Ok(ProjectKey(project))
 }
 
 /// Whether the project of that key is known by an id. A scan of the source's project ids, but only
@@ -340,16 +352,28 @@ fn has_id(txn: &Txn<'_>, source: &Source, project: i64) -> Result<bool> {
     })
 }
 
-fn runner_key(txn: &mut Txn<'_>, archiver: Archiver, source: &Source, id: &str) -> Result<i64> {
+/// The key of the job's runner, if it is known.
+pub(super) fn resolve_runner(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    source: &Source,
+    facts: &JobFacts,
+) -> Result<Option<RunnerKey>> {
+    let Some(id) = &facts.runner_id else {
+        return Ok(None);
+    };
     let id = PublicId {
         kind: Kind::Runner,
         source: source.as_str().to_owned(),
-        id: id.to_owned(),
+        id: id.clone(),
     };
-    if let Some(key) = txn.get::<Ids>(&id)? {
-        return Ok(key);
-    }
-    let key = txn.next_key("runner", archiver)?;
-    txn.put::<Ids>(&id, &key)?;
-    Ok(key)
+    let key = match txn.get::<Ids>(&id)? {
+        Some(key) => key,
+        None => {
+            let key = txn.next_key("runner", archiver)?;
+            txn.put::<Ids>(&id, &key)?;
+            key
+        }
+    };
+    Ok(Some(RunnerKey(key)))
 }
