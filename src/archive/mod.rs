@@ -26,21 +26,22 @@ pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
-pub use pending::Due;
+pub use pending::{Due, Registration};
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, keys};
-use crate::model::id::Archiver;
+use crate::model::id::{Archiver, JobKey};
 use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
 use seal::StagedDates;
 use segments::Segments;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
@@ -67,6 +68,8 @@ pub struct Archive {
     archiver: Archiver,
     settings: Settings,
     staged: Mutex<StagedDates>,
+    /// Pending jobs whose record could not be read, once logged.
+    unreadable: Mutex<BTreeSet<JobKey>>,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
 }
@@ -95,6 +98,7 @@ impl Archive {
             clock,
             archiver,
             settings,
+            unreadable: Mutex::default(),
             sealing: Mutex::new(()),
         };
         archive.remove_orphans()?;
@@ -128,9 +132,7 @@ impl Archive {
 
     fn staged_dates(&self) -> MutexGuard<'_, StagedDates> {
         // A panic while holding it leaves only counters behind: they are still usable.
-        self.staged
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

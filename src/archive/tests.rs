@@ -1,7 +1,9 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod lists;
 mod sealing;
+mod waiting;
 
 use super::*;
 use crate::error::ErrorKind;
@@ -65,17 +67,27 @@ impl Bench {
     /// Accepts and stages a finished job.
     pub(super) fn archived(&self, number: i64, rows: i64) {
         self.accept(number, finished(number, rows)).unwrap();
-        let record = self.record(number);
+        assert_eq!(self.staged(number, rows), Staged::Archived);
+    }
+
+    /// Stages a job that is pending.
+    pub(super) fn staged(&self, number: i64, rows: i64) -> Staged {
         let staging = Staging {
-            record,
+            record: self.record(number),
             placement: Placement::default(),
             findings: findings(number, rows),
             profile: profile(number, rows),
         };
-        assert_eq!(
-            self.archive().stage(staging).wait().unwrap(),
-            Staged::Archived
-        );
+        self.archive().stage(staging).wait().unwrap()
+    }
+
+    /// Reports another end, so that the job is fetched again.
+    pub(super) fn corrected(&self, number: i64) {
+        let end = JobFacts {
+            finished_at: Some(TimestampMs(START + 600_000)),
+            ..JobFacts::default()
+        };
+        assert!(self.accept(number, end).unwrap().due.is_some());
     }
 
     /// Files of both tables below the data directory.
@@ -298,24 +310,8 @@ fn a_second_fetch_that_finds_nothing_keeps_what_is_archived() {
     let bench = Bench::new();
     bench.archived(1, 30);
     let (_, before) = bench.read(1);
-    let later = JobFacts {
-        finished_at: Some(TimestampMs(START + 500_000)),
-        ..JobFacts::default()
-    };
-    assert!(
-        bench.accept(1, later).unwrap().due.is_some(),
-        "a new end is fetched again"
-    );
-    let staging = Staging {
-        record: bench.record(1),
-        placement: Placement::default(),
-        findings: findings(1, 0),
-        profile: Profile::default(),
-    };
-    assert_eq!(
-        bench.archive().stage(staging).wait().unwrap(),
-        Staged::Archived
-    );
+    bench.corrected(1);
+    assert_eq!(bench.staged(1, 0), Staged::Archived);
     let (view, after) = bench.read(1);
     assert_eq!((view.state, after), (State::Archived, before));
     assert_eq!(bench.archive().pending_count().unwrap(), 0);

@@ -192,9 +192,10 @@ impl Snapshot<'_> {
     pub fn scan_keys<F: Family>(
         &self,
         prefix: &[u8],
+        start: Option<&[u8]>,
         mut visit: impl FnMut(F::Key) -> Result<bool>,
     ) -> Result<()> {
-        self.scan_bytes::<F>(prefix, None, |key, _| visit(F::decode_key(key)?))
+        self.scan_bytes::<F>(prefix, start, |key, _| visit(F::decode_key(key)?))
     }
 
     fn scan_bytes<F: Family>(
