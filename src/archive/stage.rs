@@ -11,7 +11,7 @@ use crate::invariant::{self, InvariantId};
 use crate::model::archived::{CoTenancy, Findings, Placement};
 use crate::model::job::JobFacts;
 use crate::model::profile::Profile;
-use crate::model::record::{Archived, JobRecord, Waiting};
+use crate::model::record::{Archived, JobRecord, Origin};
 use crate::model::state::Reason;
 use crate::time::{Date, TimestampMs};
 
@@ -33,7 +33,7 @@ pub struct Staging {
 pub enum Staged {
     /// The job is archived.
     Archived,
-    /// The job changed meanwhile: it is due again at once.
+    /// The job changed meanwhile: it is due again, when what changed said.
     Stale,
     /// The job is sealed already: nothing was changed.
     Sealed,
@@ -87,6 +87,7 @@ impl Archive {
             rows: u32::try_from(profile.rows())
                 .map_err(|_| Error::internal("a profile has more than 2^32 rows"))?,
             date: date_of(facts, record.first_seen),
+            origin: Some(Origin::of(facts)),
         };
         let staged = StagedProfile::new(self.clock.now(), &profile)?;
         Ok((record, archived, staged))
@@ -105,30 +106,17 @@ impl Archive {
                 return Ok(Staged::Sealed);
             };
             if !same_job(&record, &seen) {
-                if let Some(old) = record.waiting.clone() {
-                    record.waiting = Some(Waiting {
-                        due: now,
-                        ..old.clone()
-                    });
-                    store(txn, Some(&old), &record)?;
-                }
                 return Ok(Staged::Stale);
             }
-            let keeps = record
-                .archived
-                .as_ref()
-                .is_some_and(|before| before.rows > 0);
-            if keeps && archived.rows == 0 {
-                // A second fetch found nothing any more: the first one's samples stay.
-                let waiting = record.waiting.take();
-                store(txn, waiting.as_ref(), &record)?;
-                return Ok(Staged::Archived);
-            }
+            let waiting = record.waiting.take();
             if let Some(before) = &record.archived {
+                if archived.rows == 0 && is_worth_keeping(before, &record) {
+                    store(txn, waiting.as_ref(), &record)?;
+                    return Ok(Staged::Archived);
+                }
                 txn.delete::<StagedFamily>(&staged_key(record.keys, before));
             }
             txn.put::<StagedFamily>(&staged_key(record.keys, &archived), &profile)?;
-            let waiting = record.waiting.take();
             record.archived = Some(archived);
             store(txn, waiting.as_ref(), &record)?;
             Ok(Staged::Archived)
@@ -137,6 +125,16 @@ impl Archive {
         self.staged_dates().add(date, now);
         reply
     }
+}
+
+/// Whether the samples of an earlier fetch stay though a second one found nothing any more. Not if
+/// they are of another machine than the job ran on, as is known now.
+fn is_worth_keeping(before: &Archived, record: &JobRecord) -> bool {
+    let same_origin = before
+        .origin
+        .as_ref()
+        .is_none_or(|origin| *origin == Origin::of(record.merged.facts()));
+    before.rows > 0 && same_origin
 }
 
 /// Whether the record still describes the job that was fetched.

@@ -1,6 +1,7 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod corrections;
 mod lists;
 mod sealing;
 mod waiting;
