@@ -18,6 +18,7 @@ mod registry;
 mod seal;
 mod segments;
 mod stage;
+mod staged_dates;
 #[cfg(test)]
 mod tests;
 
@@ -37,8 +38,8 @@ use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
-use seal::StagedDates;
 use segments::Segments;
+use staged_dates::StagedDates;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,7 +68,7 @@ pub struct Archive {
     clock: SharedClock,
     archiver: Archiver,
     settings: Settings,
-    staged: Mutex<StagedDates>,
+    staged: Arc<Mutex<StagedDates>>,
     /// Pending jobs whose record could not be read, once logged.
     unreadable: Mutex<BTreeSet<JobKey>>,
     /// Held while a segment is made: one at a time.
@@ -90,7 +91,7 @@ impl Archive {
         let committer = Committer::start(Arc::clone(&index))?;
         let staged = StagedDates::load(&index.snapshot())?;
         let archive = Self {
-            staged: Mutex::new(staged),
+            staged: Arc::new(Mutex::new(staged)),
             segments: Segments::default(),
             dir,
             index,
@@ -131,9 +132,13 @@ impl Archive {
     }
 
     fn staged_dates(&self) -> MutexGuard<'_, StagedDates> {
-        // A panic while holding it leaves only counters behind: they are still usable.
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.staged)
     }
+}
+
+/// A panic while holding it leaves only counters behind: they are still usable.
+fn locked(staged: &Mutex<StagedDates>) -> MutexGuard<'_, StagedDates> {
+    staged.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The error of a caller whose work was dropped because the archive closes.

@@ -2,8 +2,9 @@
 //! pending entry (AR-2, AR-3); from then on it is readable.
 
 use super::accept::store;
+use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply};
+use super::{Archive, Reply, locked};
 use crate::error::{Error, Result};
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::staged::{Staged as StagedFamily, StagedProfile};
@@ -14,6 +15,7 @@ use crate::model::profile::Profile;
 use crate::model::record::{Archived, JobRecord, Origin};
 use crate::model::state::Reason;
 use crate::time::{Date, TimestampMs};
+use std::sync::Arc;
 
 /// What assembling made of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,30 +102,37 @@ impl Archive {
         profile: StagedProfile,
         now: TimestampMs,
     ) -> Reply<Staged> {
-        let date = archived.date;
-        let reply = self.committer.submit(move |txn| {
+        let dates = Arc::clone(&self.staged);
+        let operation = move |txn: &mut Txn<'_>| -> Result<(Staged, Option<Date>)> {
             let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
-                return Ok(Staged::Sealed);
+                return Ok((Staged::Sealed, None));
             };
             if !same_job(&record, &seen) {
-                return Ok(Staged::Stale);
+                return Ok((Staged::Stale, None));
             }
             let waiting = record.waiting.take();
             if let Some(before) = &record.archived {
                 if archived.rows == 0 && is_worth_keeping(before, &record) {
+                    let date = before.date;
                     store(txn, waiting.as_ref(), &record)?;
-                    return Ok(Staged::Archived);
+                    return Ok((Staged::Archived, Some(date)));
                 }
                 txn.delete::<StagedFamily>(&staged_key(record.keys, before));
             }
+            let date = archived.date;
             txn.put::<StagedFamily>(&staged_key(record.keys, &archived), &profile)?;
             record.archived = Some(archived);
             store(txn, waiting.as_ref(), &record)?;
-            Ok(Staged::Archived)
-        });
-        // Counted before it is durable: a count too high seals a little early, one too low never.
-        self.staged_dates().add(date, now);
-        reply
+            Ok((Staged::Archived, Some(date)))
+        };
+        // Counted once it is durable: the sealer's own count sees it then, or this one is kept.
+        self.committer
+            .submit_then(operation, move |(staged, date)| {
+                if let Some(date) = date {
+                    locked(&dates).add(date, now);
+                }
+                staged
+            })
     }
 }
 
