@@ -2,6 +2,7 @@
 
 use super::amend;
 use super::commit::Txn;
+use super::find::staged_key;
 use super::listed::Listed;
 use super::{Archive, Reply, find};
 use crate::error::{Error, Result};
@@ -10,6 +11,7 @@ use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::registry::{Regions, Runners};
+use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::RowKeys;
 use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, RunnerId, RunnerKey, Source};
 use crate::model::job::{JobEvent, JobFacts, JobStatus, MergedFacts};
@@ -167,13 +169,23 @@ fn merge(
             due: old.waiting.map(|waiting| waiting.due),
         });
     }
-    new.keys = match old.archived {
+    new.keys = match &old.archived {
         None => resolve_keys(txn, archiver, &new)?,
-        // Once staged, the project is part of the profile's place and stays.
-        Some(_) => RowKeys {
-            runner: resolve_runner(txn, archiver, &new.job.source, new.merged.facts())?,
-            ..old.keys
-        },
+        Some(archived) => {
+            let keys = moved_keys(
+                txn,
+                archiver,
+                &old.job.source,
+                old.keys,
+                [old.merged.facts(), new.merged.facts()],
+            )?;
+            move_profile(
+                txn,
+                &staged_key(old.keys, archived),
+                &staged_key(keys, archived),
+            )?;
+            keys
+        }
     };
     if needs_archiving(&old, &new) {
         new.waiting = next_waiting(txn, &new, now)?;
@@ -181,6 +193,17 @@ fn merge(
     listed(&new).replace(&listed(&old), txn)?;
     let stored = store(txn, old.waiting.as_ref(), &new)?;
     Ok(Accepted { changed, ..stored })
+}
+
+/// The staged profile follows the project, which is part of its place.
+fn move_profile(txn: &mut Txn<'_>, from: &StagedKey, to: &StagedKey) -> Result<()> {
+    if from != to
+        && let Some(profile) = txn.get::<Staged>(from)?
+    {
+        txn.delete::<Staged>(from);
+        txn.put::<Staged>(to, &profile)?;
+    }
+    Ok(())
 }
 
 /// The job as lists know it.
@@ -290,10 +313,32 @@ fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Re
     })
 }
 
+/// The keys of a job that was archived, as its facts changed. The project is asked for only if it is
+/// said anew: its path may lead to another one since.
+pub(super) fn moved_keys(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    source: &Source,
+    keys: RowKeys,
+    [old, new]: [&JobFacts; 2],
+) -> Result<RowKeys> {
+    let same_project = old.project == new.project && old.project_id == new.project_id;
+    let project = if same_project {
+        keys.project
+    } else {
+        resolve_project(txn, archiver, source, new)?
+    };
+    Ok(RowKeys {
+        project,
+        runner: resolve_runner(txn, archiver, source, new)?,
+        ..keys
+    })
+}
+
 /// The key of the job's project. A project is known by its id; a path seen before its id is taken over
 /// by it, unless it is the path of a project with another id: that one was renamed or deleted, and its
 /// path is used again.
-pub(super) fn resolve_project(
+fn resolve_project(
     txn: &mut Txn<'_>,
     archiver: Archiver,
     source: &Source,

@@ -3,7 +3,7 @@
 //! Samples never change; facts may. An amendment holds all facts, merged, and is applied on every
 //! read path; statistics are recomputed from the stored rows when times or sections changed.
 
-use super::accept::{resolve_project, resolve_runner};
+use super::accept::{moved_keys, resolve_runner};
 use super::commit::Txn;
 use super::listed::Listed;
 use crate::error::Result;
@@ -62,32 +62,25 @@ fn relist(
     new: &JobFacts,
 ) -> Result<SealedJob> {
     let source = &sealed.job.source;
-    let keys = |project, runner| RowKeys {
-        project,
+    let keys = RowKeys {
+        project: sealed.project,
         job: key,
         part: 0,
-        runner,
-    };
-    // Asked for only if it is said anew: a path may lead to another project since.
-    let same_project = old.project == new.project && old.project_id == new.project_id;
-    let project = if same_project {
-        sealed.project
-    } else {
-        resolve_project(txn, archiver, source, new)?
+        runner: resolve_runner(txn, archiver, source, old)?,
     };
     let before = Listed {
-        keys: keys(sealed.project, resolve_runner(txn, archiver, source, old)?),
+        keys,
         listed_at: sealed.listed_at,
         facts: old,
     };
     let after = Listed {
-        keys: keys(project, resolve_runner(txn, archiver, source, new)?),
+        keys: moved_keys(txn, archiver, source, keys, [old, new])?,
         listed_at: new.started_at.unwrap_or(sealed.listed_at),
         facts: new,
     };
     after.replace(&before, txn)?;
     Ok(SealedJob {
-        project,
+        project: after.keys.project,
         listed_at: after.listed_at,
         ..sealed.clone()
     })

@@ -104,7 +104,7 @@ struct Job {
 enum Attempt {
     Sealed(Sealed),
     Nothing,
-    /// One of its jobs is to be fetched again, or was: nothing was sealed.
+    /// One of its jobs is to be fetched again, or was, or moved: nothing was sealed.
     Corrected,
 }
 
@@ -379,7 +379,7 @@ impl Archive {
     }
 
     /// The batch that makes the segment visible (AR-1). `false`, and nothing changed, if the samples of
-    /// a job in it are not what is to be sealed any more.
+    /// a job in it are not what is to be sealed any more, or stand under another project.
     fn flip(&self, sealed: Sealed, entry: SegmentEntry, jobs: Vec<Job>) -> Result<bool> {
         let now = self.clock.now();
         self.committer.run(move |txn| {
@@ -387,7 +387,9 @@ impl Archive {
             for (jobs_row, job) in (0u64..).zip(jobs) {
                 match txn.get::<Jobs>(&job.key.job)? {
                     Some(JobEntry::Record(current))
-                        if current.waiting.is_none() && current.archived == job.record.archived =>
+                        if current.waiting.is_none()
+                            && current.keys == job.record.keys
+                            && current.archived == job.record.archived =>
                     {
                         pointers.push((jobs_row, job, current));
                     }

@@ -150,6 +150,33 @@ fn an_amendment_moves_the_job_between_the_lists_of_runners_and_projects() {
 }
 
 #[test]
+fn a_project_that_is_corrected_before_the_seal_has_the_job_and_its_samples() {
+    let bench = Bench::new();
+    bench.archived(1, 3);
+    let (before, samples) = bench.read(1);
+    let other = JobFacts {
+        project: Some("acme/other".to_owned()),
+        project_id: Some("77".to_owned()),
+        ..finished(1, 3)
+    };
+    let accepted = bench.accept(1, other).unwrap();
+    assert_eq!((accepted.changed, accepted.due), (true, None));
+    let project = |project: &str| JobFilter {
+        source: Some(Source::parse("ci").unwrap()),
+        project: Some(project.to_owned()),
+        ..JobFilter::default()
+    };
+    for sealed in [0, 1] {
+        let (view, same_samples) = bench.read(1);
+        assert_eq!(same_samples, samples);
+        assert_ne!(view.keys.project, before.keys.project);
+        assert!(ids(&bench, &project("acme/p1")).is_empty());
+        assert_eq!(ids(&bench, &project("acme/other")), [1]);
+        assert_eq!(bench.archive().seal_all().unwrap().len(), 1 - sealed);
+    }
+}
+
+#[test]
 fn a_runner_that_is_corrected_before_the_seal_has_the_job_after_it() {
     let bench = Bench::new();
     bench.archived(1, 3);
