@@ -32,6 +32,8 @@ pub const SECTION_DEPTH_MAX: usize = 128;
 /// Of [`SECTIONS_MAX`], kept free for the runner's own stages: 15 exist, some repeat.
 pub const SECTIONS_OF_RUNNER: usize = 50;
 
+/// How long a job may have waited for a runner: a year. Beyond it is a unit mistake.
+pub const QUEUED_MS_MAX: i64 = 366 * 24 * 3_600_000;
 /// Headers per region.
 pub const REGION_HEADERS_MAX: usize = 16;
 
@@ -112,14 +114,25 @@ pub const COMMIT_OPS_MAX: usize = 512;
 pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// Operations waiting for the commit thread: 8 batches; beyond it callers get `Overloaded`.
 pub const COMMIT_QUEUE: usize = 4_096;
+/// Jobs woken by a registration in one commit: half of what a commit takes, so that events go on.
+pub const WAKE_CHUNK: usize = 256;
+/// Pending jobs with an unreadable record that are named in the log: 8 KB of keys. Beyond it the disk
+/// is what needs a look, not the single job.
+pub const UNREADABLE_LOGGED_MAX: usize = 1_000;
 
 /// Problems that a verification describes one by one; the rest is counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
 
 /// Jobs per page of a list.
 pub const LIST_LIMIT_MAX: usize = 500;
+/// Entries of a list that are looked at together once a filter showed that it matches little: their
+/// rows lie close together in their segments, and a row read alone costs most of what its page does.
+pub const LIST_BATCH: usize = 256;
 /// Index entries one list request may look at: it then answers what it has and a cursor.
 pub const LIST_SCAN_MAX: usize = 5_000;
+/// How long a job without an end is taken to run, for overlaps: the longest timeout that runners have
+/// by default is an hour, and what was not reported for a day is not running but forgotten.
+pub const OPEN_END_MS_MAX: i64 = 24 * 3_600_000;
 /// Other jobs on the machine that are looked at for overlap.
 pub const CO_TENANT_SCAN_MAX: usize = 1_000;
 /// Rows per metric that a down-sampled profile may be asked for: a smallest and a largest value for

@@ -135,9 +135,7 @@ impl Server {
         let (services, lookups) = self.services(&pool, &metrics, &wake)?;
         let intake = services.intake.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
-        if let Err(error) = intake.declare(self.declared).await {
-            tracing::error!(error = error.chain(), "waiting jobs could not be woken");
-        }
+        intake.declare(self.declared).await;
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,

@@ -2,6 +2,7 @@
 
 use super::amend;
 use super::commit::Txn;
+use super::find::staged_key;
 use super::listed::Listed;
 use super::{Archive, Reply, find, lookups};
 use crate::error::{Error, Result};
@@ -10,6 +11,7 @@ use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::registry::{Regions, Runners};
+use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::RowKeys;
 use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, RunnerId, RunnerKey, Source};
 use crate::model::job::{JobEvent, JobFacts, JobStatus, MergedFacts};
@@ -117,7 +119,7 @@ fn accept(
             merge(txn, archiver, key, *record, event.facts, now).map(Acceptance::Accepted)
         }
         (Some(key), Some(JobEntry::Sealed(sealed))) => {
-            match amend::amend(txn, key, &sealed, event.facts, sealed_facts, now)? {
+            match amend::amend(txn, archiver, key, &sealed, event.facts, sealed_facts, now)? {
                 Some(changed) => Ok(Acceptance::Accepted(Accepted {
                     job: key,
                     changed,
@@ -177,22 +179,50 @@ fn merge(
     now: TimestampMs,
 ) -> Result<Accepted> {
     let mut new = old.clone();
-    if !new.merged.merge(said)? {
+    let changed = new.merged.merge(said)?;
+    // A fact that is said again later in the job's life is kept too: it counts more from then on.
+    if new.merged == old.merged {
         return Ok(Accepted {
             job: key,
             changed: false,
             due: old.waiting.map(|waiting| waiting.due),
         });
     }
-    // Once staged, the keys are part of the profile's place and stay.
-    if new.archived.is_none() {
-        new.keys = resolve_keys(txn, archiver, &new)?;
-    }
+    new.keys = match &old.archived {
+        None => resolve_keys(txn, archiver, &new)?,
+        Some(archived) => {
+            let keys = moved_keys(
+                txn,
+                archiver,
+                &old.job.source,
+                old.keys,
+                [old.merged.facts(), new.merged.facts()],
+            )?;
+            move_profile(
+                txn,
+                &staged_key(old.keys, archived),
+                &staged_key(keys, archived),
+            )?;
+            keys
+        }
+    };
     if needs_archiving(&old, &new) {
         new.waiting = next_waiting(txn, &new, now)?;
     }
     listed(&new).replace(&listed(&old), txn)?;
-    store(txn, old.waiting.as_ref(), &new)
+    let stored = store(txn, old.waiting.as_ref(), &new)?;
+    Ok(Accepted { changed, ..stored })
+}
+
+/// The staged profile follows the project, which is part of its place.
+fn move_profile(txn: &mut Txn<'_>, from: &StagedKey, to: &StagedKey) -> Result<()> {
+    if from != to
+        && let Some(profile) = txn.get::<Staged>(from)?
+    {
+        txn.delete::<Staged>(from);
+        txn.put::<Staged>(to, &profile)?;
+    }
+    Ok(())
 }
 
 /// The job as lists know it.
@@ -291,12 +321,47 @@ fn scrape_interval_ms(txn: &Txn<'_>, record: &JobRecord) -> Result<Option<i64>> 
         .and_then(|region| region.scrape_interval_ms()))
 }
 
-/// Project and runner keys, allotted at first sight. A project is known by its id; a path seen
-/// before its id is taken over by it, unless it is the path of a project with another id: that one
-/// was renamed or deleted, and its path is used again.
+/// Project and runner keys, allotted at first sight.
 fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Result<RowKeys> {
-    let facts = record.merged.facts();
-    let source = &record.job.source;
+    let (source, facts) = (&record.job.source, record.merged.facts());
+    Ok(RowKeys {
+        project: resolve_project(txn, archiver, source, facts)?,
+        runner: resolve_runner(txn, archiver, source, facts)?,
+        ..record.keys
+    })
+}
+
+/// The keys of a job that was archived, as its facts changed. The project is asked for only if it is
+/// said anew: its path may lead to another one since.
+pub(super) fn moved_keys(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    source: &Source,
+    keys: RowKeys,
+    [old, new]: [&JobFacts; 2],
+) -> Result<RowKeys> {
+    let same_project = old.project == new.project && old.project_id == new.project_id;
+    let project = if same_project {
+        keys.project
+    } else {
+        resolve_project(txn, archiver, source, new)?
+    };
+    Ok(RowKeys {
+        project,
+        runner: resolve_runner(txn, archiver, source, new)?,
+        ..keys
+    })
+}
+
+/// The key of the job's project. A project is known by its id; a path seen before its id is taken over
+/// by it, unless it is the path of a project with another id: that one was renamed or deleted, and its
+/// path is used again.
+fn resolve_project(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    source: &Source,
+    facts: &JobFacts,
+) -> Result<ProjectKey> {
     let public = |kind, id: &str| PublicId {
         kind,
         source: source.as_str().to_owned(),
@@ -334,15 +399,7 @@ fn resolve_keys(txn: &mut Txn<'_>, archiver: Archiver, record: &JobRecord) -> Re
     {
         txn.put::<Ids>(&path, &project)?;
     }
-    let runner = match &facts.runner_id {
-        Some(id) => Some(RunnerKey(runner_key(txn, archiver, source, id)?)),
-        None => None,
-    };
-    Ok(RowKeys {
-        project: ProjectKey(project),
-        runner,
-        ..record.keys
-    })
+    Ok(ProjectKey(project))
 }
 
 /// Whether the project of that key is known by an id. A scan of the source's project ids, but only
@@ -358,16 +415,28 @@ fn has_id(txn: &Txn<'_>, source: &Source, project: i64) -> Result<bool> {
     })
 }
 
-fn runner_key(txn: &mut Txn<'_>, archiver: Archiver, source: &Source, id: &str) -> Result<i64> {
+/// The key of the job's runner, if it is known.
+pub(super) fn resolve_runner(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    source: &Source,
+    facts: &JobFacts,
+) -> Result<Option<RunnerKey>> {
+    let Some(id) = &facts.runner_id else {
+        return Ok(None);
+    };
     let id = PublicId {
         kind: Kind::Runner,
         source: source.as_str().to_owned(),
-        id: id.to_owned(),
+        id: id.clone(),
     };
-    if let Some(key) = txn.get::<Ids>(&id)? {
-        return Ok(key);
-    }
-    let key = txn.next_key("runner", archiver)?;
-    txn.put::<Ids>(&id, &key)?;
-    Ok(key)
+    let key = match txn.get::<Ids>(&id)? {
+        Some(key) => key,
+        None => {
+            let key = txn.next_key("runner", archiver)?;
+            txn.put::<Ids>(&id, &key)?;
+            key
+        }
+    };
+    Ok(Some(RunnerKey(key)))
 }

@@ -3,13 +3,14 @@
 //! Samples never change; facts may. An amendment holds all facts, merged, and is applied on every
 //! read path; statistics are recomputed from the stored rows when times or sections changed.
 
+use super::accept::{moved_keys, resolve_runner};
 use super::commit::Txn;
 use super::listed::Listed;
 use crate::error::Result;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::model::archived::{RowKeys, SummarisedRow};
-use crate::model::id::JobKey;
+use crate::model::id::{Archiver, JobKey};
 use crate::model::job::{JobFacts, MergedFacts};
 use crate::model::profile::Profile;
 use crate::time::TimestampMs;
@@ -18,54 +19,71 @@ use crate::time::TimestampMs;
 /// facts are needed for that and were not given.
 pub(super) fn amend(
     txn: &mut Txn<'_>,
+    archiver: Archiver,
     key: JobKey,
     sealed: &SealedJob,
     said: JobFacts,
     sealed_facts: Option<JobFacts>,
     now: TimestampMs,
 ) -> Result<Option<bool>> {
-    let old = match (txn.get::<Amendments>(&key)?, sealed_facts) {
-        (Some(amendment), _) => amendment.merged,
-        (None, Some(facts)) => MergedFacts::from_facts(facts),
+    let (old, amended_at) = match (txn.get::<Amendments>(&key)?, sealed_facts) {
+        (Some(amendment), _) => (amendment.merged, Some(amendment.amended_at)),
+        (None, Some(facts)) => (MergedFacts::from_facts(facts), None),
         (None, None) => return Ok(None),
     };
     let mut new = old.clone();
-    if !new.merge(said)? {
+    let changed = new.merge(said)?;
+    // What is said again later in the job's life counts more from then on, beside an amendment.
+    let amended_at = if changed { Some(now) } else { amended_at };
+    let Some(amended_at) = amended_at.filter(|_| new != old) else {
         return Ok(Some(false));
-    }
-    let keys = RowKeys {
-        project: sealed.project,
-        job: key,
-        part: 0,
-        runner: None,
     };
-    let listed_at = new.facts().started_at.unwrap_or(sealed.listed_at);
-    let before = Listed {
-        keys,
-        listed_at: sealed.listed_at,
-        facts: old.facts(),
-    };
-    let after = Listed {
-        keys,
-        listed_at,
-        facts: new.facts(),
-    };
-    after.replace(&before, txn)?;
-    if listed_at != sealed.listed_at {
-        let moved = SealedJob {
-            listed_at,
-            ..sealed.clone()
-        };
+    let moved = relist(txn, archiver, key, sealed, old.facts(), new.facts())?;
+    if moved != *sealed {
         txn.put::<Jobs>(&key, &JobEntry::Sealed(moved))?;
     }
     txn.put::<Amendments>(
         &key,
         &Amendment {
             merged: new,
-            amended_at: now,
+            amended_at,
         },
     )?;
-    Ok(Some(true))
+    Ok(Some(changed))
+}
+
+/// Moves the job between lists as its facts changed; gives its pointer as it is then.
+fn relist(
+    txn: &mut Txn<'_>,
+    archiver: Archiver,
+    key: JobKey,
+    sealed: &SealedJob,
+    old: &JobFacts,
+    new: &JobFacts,
+) -> Result<SealedJob> {
+    let source = &sealed.job.source;
+    let keys = RowKeys {
+        project: sealed.project,
+        job: key,
+        part: 0,
+        runner: resolve_runner(txn, archiver, source, old)?,
+    };
+    let before = Listed {
+        keys,
+        listed_at: sealed.listed_at,
+        facts: old,
+    };
+    let after = Listed {
+        keys: moved_keys(txn, archiver, source, keys, [old, new])?,
+        listed_at: new.started_at.unwrap_or(sealed.listed_at),
+        facts: new,
+    };
+    after.replace(&before, txn)?;
+    Ok(SealedJob {
+        project: after.keys.project,
+        listed_at: after.listed_at,
+        ..sealed.clone()
+    })
 }
 
 /// Puts an amendment over a sealed row. `profile` is asked for only if statistics must be recomputed.

@@ -2,7 +2,7 @@
 
 use super::Archive;
 use super::listed::machine_prefix;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::index::Snapshot;
 use crate::index::key_of;
 use crate::index::keys::by_time::{ByMachineTime, TimeKey};
@@ -12,7 +12,8 @@ use crate::model::archived::CoTenancy;
 use crate::model::id::{JobKey, JobRef};
 use crate::model::machine::Machine;
 use crate::model::scope::Scope;
-use crate::time::{TimeRange, TimestampMs};
+use crate::model::state::State;
+use crate::time::TimeRange;
 
 /// Another job on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +81,7 @@ impl Archive {
     }
 }
 
-/// Entries of the machine that overlap `window`. A job that still runs has no end yet and overlaps
-/// until the window's.
+/// Entries of the machine that overlap `window`.
 fn neighbours(
     snapshot: &Snapshot<'_>,
     job: JobKey,
@@ -105,9 +105,10 @@ fn neighbours(
         Some(&key_of::<ByMachineTime>(&start)),
         |key, end| {
             seen += 1;
-            let other = TimeRange::new(key.time, end.unwrap_or(TimestampMs(i64::MAX)));
-            let overlap = TimeRange::new(other.from.max(window.from), other.to.min(window.to));
-            if key.job != job && !overlap.is_empty() {
+            let until = end.unwrap_or(key.time.plus_ms(limits::OPEN_END_MS_MAX));
+            let overlap = TimeRange::new(key.time.max(window.from), until.min(window.to));
+            if key.job != job && !overlap.is_empty() && (end.is_some() || runs(snapshot, key.job)?)
+            {
                 found.push(Neighbour {
                     key: key.job,
                     overlap,
@@ -117,4 +118,15 @@ fn neighbours(
         },
     )?;
     Ok(found)
+}
+
+/// Whether a job without an end runs, as far as was reported: it started, and is not over without a
+/// time. One whose record cannot be read is no reason to leave its neighbours without an answer.
+fn runs(snapshot: &Snapshot<'_>, job: JobKey) -> Result<bool> {
+    match snapshot.get::<Jobs>(&job) {
+        Ok(Some(JobEntry::Record(record))) => Ok(record.state().0 == State::Live),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::Data => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -170,18 +170,16 @@ impl Committer {
         &self,
         operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        let (sender, receiver) = oneshot::channel();
-        let operation: Operation = Box::new(move |txn| match operation(txn) {
-            // The caller may have gone: then nobody needs the answer.
-            Ok(value) => Outcome {
-                commit: true,
-                answer: Box::new(move |committed| drop(sender.send(committed.map(|()| value)))),
-            },
-            Err(error) => Outcome {
-                commit: false,
-                answer: Box::new(move |_| drop(sender.send(Err(error)))),
-            },
-        });
+        self.submit_then(operation, |value| value)
+    }
+
+    /// As [`Committer::submit`]; `then` runs once the operation is durable, before anybody is told.
+    pub(super) fn submit_then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+        then: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Reply<U> {
+        let (operation, receiver) = boxed(operation, then);
         match self.queue.as_ref().map(|queue| queue.try_send(operation)) {
             Some(Ok(())) => Reply(receiver),
             Some(Err(TrySendError::Full(_))) => Reply::failed(Error::new(
@@ -189,9 +187,53 @@ impl Committer {
                 "commit_queue_full",
                 "too many writes are waiting for the disk; try again in a second",
             )),
-            Some(Err(TrySendError::Disconnected(_))) | None => Reply::failed(closing()),
+            Some(Err(TrySendError::Disconnected(_))) | None => Reply::failed(self.gone()),
         }
     }
+
+    /// Why nothing is taken any more.
+    fn gone(&self) -> Error {
+        if self.is_poisoned() {
+            poisoned_error()
+        } else {
+            closing()
+        }
+    }
+
+    /// Runs an operation and blocks until it is durable, also while the queue is full: for work of the
+    /// archive's own, which has nobody to send away.
+    ///
+    /// # Errors
+    /// As [`Reply::wait`], but never `Overloaded`.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (operation, receiver) = boxed(operation, |value| value);
+        match self.queue.as_ref().map(|queue| queue.send(operation)) {
+            Some(Ok(())) => Reply(receiver).wait(),
+            Some(Err(_)) | None => Err(self.gone()),
+        }
+    }
+}
+
+fn boxed<T: Send + 'static, U: Send + 'static>(
+    operation: impl FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+    then: impl FnOnce(T) -> U + Send + 'static,
+) -> (Operation, oneshot::Receiver<Result<U>>) {
+    let (sender, receiver) = oneshot::channel();
+    let operation: Operation = Box::new(move |txn| match operation(txn) {
+        // The caller may have gone: then nobody needs the answer.
+        Ok(value) => Outcome {
+            commit: true,
+            answer: Box::new(move |committed| drop(sender.send(committed.map(|()| then(value))))),
+        },
+        Err(error) => Outcome {
+            commit: false,
+            answer: Box::new(move |_| drop(sender.send(Err(error)))),
+        },
+    });
+    (operation, receiver)
 }
 
 impl Drop for Committer {
@@ -207,14 +249,28 @@ fn poisoned_error() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "archive_poisoned",
-        "a write to the index failed, so nothing more is written; look at the disk, then restart",
+        "a write to the index failed, so nothing more is written; look at the log and the disk, then restart",
     )
 }
 
+/// Turns writes off when the commit thread ends, whatever ends it.
+struct OffAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for OffAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+        if std::thread::panicking() {
+            tracing::error!("the commit thread panicked; writes are off");
+        }
+    }
+}
+
 fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
+    let mut answers: Vec<Answer> = Vec::new();
+    // Dropped before the answers: who learns that its write is lost finds the archive not writable.
+    let _off = OffAtEnd(poisoned);
     while let Ok(first) = operations.recv() {
         let mut batch = Changes::default();
-        let mut answers = Vec::new();
         let mut next = Some(first);
         while let Some(operation) = next.take() {
             let mut txn = Txn {
@@ -233,7 +289,7 @@ fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
             }
         }
         let written = write(index, &batch, poisoned);
-        for answer in answers {
+        for answer in answers.drain(..) {
             answer(if written {
                 Ok(())
             } else {
@@ -267,6 +323,7 @@ fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::channel;
 
     fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
         let dir = tempfile::tempdir().unwrap();
@@ -307,5 +364,93 @@ mod tests {
         drop(committer);
         assert!(replies.into_iter().all(|reply| reply.wait().is_ok()));
         assert_eq!(index.get::<Meta>(&"seq.job".to_owned()).unwrap(), Some(50));
+    }
+
+    #[test]
+    fn a_full_queue_sends_callers_away_and_lets_the_archive_wait() {
+        let (_dir, index, committer) = committer();
+        let (go, held) = channel::<()>();
+        let (begun, begins) = channel();
+        let blocker = committer.submit(move |_| {
+            begun.send(()).unwrap();
+            held.recv().map_err(|_| Error::internal("nobody let go"))
+        });
+        begins.recv().unwrap();
+        let waiting: Vec<_> = (0..limits::COMMIT_QUEUE)
+            .map(|_| committer.submit(|txn| txn.next("job")))
+            .collect();
+        let refused = committer.submit(|txn| txn.next("job")).wait().unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.code()),
+            (ErrorKind::Overloaded, "commit_queue_full")
+        );
+        std::thread::scope(|scope| {
+            let own = scope.spawn(|| committer.run(|txn| txn.next("segment")));
+            go.send(()).unwrap();
+            assert_eq!(own.join().unwrap().unwrap(), 1);
+        });
+        blocker.wait().unwrap();
+        assert!(waiting.into_iter().all(|reply| reply.wait().is_ok()));
+        let jobs = u64::try_from(limits::COMMIT_QUEUE).unwrap();
+        assert_eq!(
+            index.get::<Meta>(&"seq.job".to_owned()).unwrap(),
+            Some(jobs)
+        );
+    }
+
+    /// A family that no index has: writing to it fails.
+    struct Nowhere;
+
+    impl Family for Nowhere {
+        const NAME: &'static str = "nowhere";
+        type Key = String;
+        type Value = u64;
+
+        fn encode_key(key: &String, out: &mut Vec<u8>) {
+            Meta::encode_key(key, out);
+        }
+
+        fn decode_key(bytes: &[u8]) -> Result<String> {
+            Meta::decode_key(bytes)
+        }
+
+        fn encode_value(value: &u64) -> Result<Vec<u8>> {
+            Meta::encode_value(value)
+        }
+
+        fn decode_value(bytes: &[u8]) -> Result<u64> {
+            Meta::decode_value(bytes)
+        }
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_is_written_and_reads_go_on() {
+        let (_dir, index, committer) = committer();
+        committer.submit(|txn| txn.next("job")).wait().unwrap();
+        let lost = committer.submit(|txn| txn.put::<Nowhere>(&"a".to_owned(), &1));
+        assert_eq!(lost.wait().unwrap_err().code(), "archive_poisoned");
+        assert!(committer.is_poisoned());
+        let next = committer.submit(|txn| txn.next("job")).wait().unwrap_err();
+        assert_eq!(
+            (next.kind(), next.code()),
+            (ErrorKind::Unavailable, "archive_poisoned")
+        );
+        assert_eq!(index.get::<Meta>(&"seq.job".to_owned()).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_panic_in_the_commit_thread_turns_writes_off() {
+        let (_dir, _index, committer) = committer();
+        let lost = committer.submit(|_| -> Result<()> { panic!("planned") });
+        assert_eq!(lost.wait().unwrap_err().kind(), ErrorKind::Unavailable);
+        // The panicking operation's own caller may learn it a moment earlier.
+        while !committer.thread.as_ref().unwrap().is_finished() {
+            std::thread::yield_now();
+        }
+        assert!(committer.is_poisoned());
+        let next = committer.submit(|txn| txn.next("job")).wait().unwrap_err();
+        assert_eq!(next.code(), "archive_poisoned");
+        let own = committer.run(|txn| txn.next("job")).unwrap_err();
+        assert_eq!(own.code(), "archive_poisoned");
     }
 }

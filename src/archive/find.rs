@@ -1,5 +1,6 @@
 //! Reading one job: its record or row, and its profile.
 
+use super::segments::OpenSegment;
 use super::{Archive, amend};
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
@@ -123,30 +124,40 @@ impl Archive {
         sealed: &SealedJob,
     ) -> Result<JobView> {
         let segment = self.open_segment(snapshot, sealed.date, sealed.segment)?;
-        let row = segment.row(sealed)?;
-        let row = match snapshot.get::<Amendments>(&key)? {
-            None => row,
-            Some(amendment) => amend::apply(row, amendment, || segment.profile(sealed))?,
-        };
-        let (state, reason) = archived_state(num_rows(sealed), row.row.findings.reason);
-        Ok(JobView {
-            job: sealed.job.clone(),
-            keys: row.row.keys,
-            facts: row.row.facts.clone(),
-            listed_at: sealed.listed_at,
-            state,
-            reason,
-            detail: None,
-            row: Some(row),
-        })
+        row_view(snapshot, &segment, key, sealed, segment.row(sealed)?)
     }
+}
+
+/// A sealed job by its row.
+pub(super) fn row_view(
+    snapshot: &Snapshot<'_>,
+    segment: &OpenSegment,
+    key: JobKey,
+    sealed: &SealedJob,
+    row: SummarisedRow,
+) -> Result<JobView> {
+    let row = match snapshot.get::<Amendments>(&key)? {
+        None => row,
+        Some(amendment) => amend::apply(row, amendment, || segment.profile(sealed))?,
+    };
+    let (state, reason) = archived_state(num_rows(sealed), row.row.findings.reason);
+    Ok(JobView {
+        job: sealed.job.clone(),
+        keys: row.row.keys,
+        facts: row.row.facts.clone(),
+        listed_at: sealed.listed_at,
+        state,
+        reason,
+        detail: None,
+        row: Some(row),
+    })
 }
 
 fn num_rows(sealed: &SealedJob) -> i64 {
     num::len_i64(num::to_usize(sealed.rows))
 }
 
-fn record_view(snapshot: &Snapshot<'_>, record: JobRecord) -> Result<JobView> {
+pub(super) fn record_view(snapshot: &Snapshot<'_>, record: JobRecord) -> Result<JobView> {
     let (state, reason) = record.state();
     let row = match record.row() {
         Some(row) => Some(SummarisedRow::compute(

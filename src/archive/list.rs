@@ -1,20 +1,23 @@
 //! Lists of jobs, newest first, by the narrowest index that fits the filter.
 
+use super::find::{record_view, row_view};
 use super::listed::{machine_prefix, name_ref_prefix};
 use super::{Archive, JobView};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::by_time::{
     ByMachineTime, ByNameRef, ByProjectTime, ByRunnerTime, ByTime, TimeKey,
 };
 use crate::index::keys::ids::{Ids, Kind, PublicId};
+use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::{Family, Snapshot};
 use crate::limits;
-use crate::model::id::{JobKey, Source};
+use crate::model::id::{JobKey, JobRef, ProjectKey, Source};
 use crate::model::job::JobStatus;
 use crate::model::machine::Machine;
 use crate::model::scope::Scope;
 use crate::model::state::{State, Verdict};
-use crate::time::{TimeRange, TimestampMs};
+use crate::time::{Date, TimeRange, TimestampMs};
+use std::collections::{BTreeMap, HashMap};
 
 /// Which jobs to list. Everything set must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,6 +110,7 @@ impl Archive {
             seen: 0,
             last: None,
             jobs: Vec::new(),
+            batch: Vec::new(),
         };
         let more = match plan(&snapshot, filter)? {
             Plan::Nothing => false,
@@ -167,6 +171,8 @@ struct Walk<'a> {
     seen: usize,
     last: Option<Cursor>,
     jobs: Vec<JobView>,
+    /// Entries that are looked at together.
+    batch: Vec<Cursor>,
 }
 
 impl Walk<'_> {
@@ -203,33 +209,129 @@ impl Walk<'_> {
             if from.is_some_and(|from| key.time < from) {
                 return Ok(false);
             }
-            if self.jobs.len() == self.limit || self.seen == limits::LIST_SCAN_MAX {
-                more = true;
-                return Ok(false);
+            if self.batch.len() == self.room() {
+                self.look()?;
+                more = self.room() == 0;
             }
-            self.look(here)?;
-            Ok(true)
+            if !more {
+                self.batch.push(here);
+            }
+            Ok(!more)
         })?;
-        Ok(more)
+        Ok(self.look()? || more)
     }
 
-    fn look(&mut self, here: Cursor) -> Result<()> {
-        self.seen += 1;
-        self.last = Some(here);
-        match self.archive.view(self.snapshot, self.scope, here.job) {
-            Ok(Some(view)) if matches(self.filter, &view) => self.jobs.push(view),
-            Ok(_) => {}
-            // One damaged segment must not hide the other jobs.
-            Err(error) if error.kind() == crate::error::ErrorKind::Data => {
-                tracing::error!(
-                    job.key = here.job.0,
-                    error = error.chain(),
-                    "a listed job cannot be read"
-                );
+    /// How many entries are looked at next: as many as the page has room for, since most match; more,
+    /// once it showed that they do not.
+    fn room(&self) -> usize {
+        let wanted = self.limit - self.jobs.len();
+        let wanted = if wanted == 0 || self.seen == 0 {
+            wanted
+        } else {
+            wanted.max(limits::LIST_BATCH)
+        };
+        wanted.min(limits::LIST_SCAN_MAX - self.seen)
+    }
+
+    /// Looks at the entries of the batch, and takes what matches until the page is full. Says whether
+    /// entries were left over.
+    fn look(&mut self) -> Result<bool> {
+        let batch = std::mem::take(&mut self.batch);
+        let mut found = self.read(&batch)?;
+        for here in batch {
+            if self.jobs.len() == self.limit {
+                return Ok(true);
+            }
+            self.seen += 1;
+            self.last = Some(here);
+            let view = found.remove(&here.job);
+            self.jobs
+                .extend(view.filter(|view| matches(self.filter, view)));
+        }
+        Ok(false)
+    }
+
+    /// The jobs of these entries, as far as the scope allows them and they can be read. Rows of one
+    /// segment are read together.
+    fn read(&self, batch: &[Cursor]) -> Result<HashMap<JobKey, JobView>> {
+        let mut found = HashMap::new();
+        let mut sealed: BTreeMap<(Date, u64), Vec<(JobKey, SealedJob)>> = BTreeMap::new();
+        for here in batch {
+            let entry = readable(here.job, self.snapshot.get::<Jobs>(&here.job))?.flatten();
+            match entry {
+                Some(JobEntry::Record(record))
+                    if self.may_match(record.keys.project, &record.job) =>
+                {
+                    let view = readable(here.job, record_view(self.snapshot, *record))?;
+                    found.extend(view.map(|view| (here.job, view)));
+                }
+                Some(JobEntry::Sealed(job)) if self.may_match(job.project, &job.job) => {
+                    let segment = sealed.entry((job.date, job.segment)).or_default();
+                    segment.push((here.job, job));
+                }
+                _ => {}
+            }
+        }
+        for ((date, seq), mut jobs) in sealed {
+            jobs.sort_by_key(|(_, job)| job.jobs_row);
+            self.read_segment(date, seq, &jobs, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// What an entry tells without a look at its row.
+    fn may_match(&self, project: ProjectKey, job: &JobRef) -> bool {
+        let source = self.filter.source.as_ref();
+        self.scope.allows(project) && source.is_none_or(|source| *source == job.source)
+    }
+
+    fn read_segment(
+        &self,
+        date: Date,
+        seq: u64,
+        jobs: &[(JobKey, SealedJob)],
+        found: &mut HashMap<JobKey, JobView>,
+    ) -> Result<()> {
+        let (archive, snapshot) = (self.archive, self.snapshot);
+        let together = archive
+            .open_segment(snapshot, date, seq)
+            .and_then(|segment| {
+                let pointers: Vec<&SealedJob> = jobs.iter().map(|(_, job)| job).collect();
+                Ok((segment.rows(&pointers)?, segment))
+            });
+        match together {
+            Ok((rows, segment)) => {
+                for ((key, job), row) in jobs.iter().zip(rows) {
+                    let view = readable(*key, row_view(snapshot, &segment, *key, job, row))?;
+                    found.extend(view.map(|view| (*key, view)));
+                }
+            }
+            // One damaged page must not hide the jobs of the others.
+            Err(error) if error.kind() == ErrorKind::Data => {
+                for (key, _) in jobs {
+                    let view = readable(*key, archive.view(snapshot, self.scope, *key))?;
+                    found.extend(view.flatten().map(|view| (*key, view)));
+                }
             }
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+}
+
+/// One damaged job must not hide the others: it is left out of the list, and logged.
+fn readable<T>(job: JobKey, read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == ErrorKind::Data => {
+            tracing::error!(
+                job.key = job.0,
+                error = error.chain(),
+                "a listed job cannot be read"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -19,6 +19,7 @@ mod registry;
 mod seal;
 mod segments;
 mod stage;
+mod staged_dates;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -29,23 +30,24 @@ pub use commit::Reply;
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
-pub use pending::Due;
+pub use pending::{Due, Registration};
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, keys};
-use crate::model::id::Archiver;
+use crate::model::id::{Archiver, JobKey};
 use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
-use seal::StagedDates;
 use segments::Segments;
+use staged_dates::StagedDates;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
@@ -73,7 +75,9 @@ pub struct Archive {
     settings: Settings,
     /// What the configuration registers, as of its last reading.
     declared: RwLock<Arc<Declared>>,
-    staged: Mutex<StagedDates>,
+    staged: Arc<Mutex<StagedDates>>,
+    /// Pending jobs whose record could not be read, once logged.
+    unreadable: Mutex<BTreeSet<JobKey>>,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
 }
@@ -94,7 +98,7 @@ impl Archive {
         let committer = Committer::start(Arc::clone(&index))?;
         let staged = StagedDates::load(&index.snapshot())?;
         let archive = Self {
-            staged: Mutex::new(staged),
+            staged: Arc::new(Mutex::new(staged)),
             segments: Segments::default(),
             dir,
             index,
@@ -103,6 +107,7 @@ impl Archive {
             archiver,
             settings,
             declared: RwLock::default(),
+            unreadable: Mutex::default(),
             sealing: Mutex::new(()),
         };
         archive.remove_orphans()?;
@@ -135,11 +140,13 @@ impl Archive {
     }
 
     fn staged_dates(&self) -> MutexGuard<'_, StagedDates> {
-        // A panic while holding it leaves only counters behind: they are still usable.
-        self.staged
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.staged)
     }
+}
+
+/// A panic while holding it leaves only counters behind: they are still usable.
+fn locked(staged: &Mutex<StagedDates>) -> MutexGuard<'_, StagedDates> {
+    staged.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The error of a caller whose work was dropped because the archive closes.

@@ -1,14 +1,37 @@
 //! The durable queue of jobs to be archived.
 
 use super::accept::store;
+use super::commit::Txn;
 use super::{Archive, Reply};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::jobs::{JobEntry, Jobs};
-use crate::index::keys::pending::Pending;
-use crate::model::id::JobKey;
+use crate::index::keys::pending::{Pending, PendingKey};
+use crate::index::{Snapshot, key_of};
+use crate::limits;
+use crate::model::id::{JobKey, RegionName};
 use crate::model::record::{JobRecord, Waiting};
+use crate::model::runner::RunnerRef;
 use crate::model::state::Reason;
 use crate::time::TimestampMs;
+use std::sync::PoisonError;
+
+/// What was registered, for whom waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// A runner.
+    Runner(RunnerRef),
+    /// A region.
+    Region(RegionName),
+    /// All that a configuration declares, with rules that may concern anybody.
+    Any,
+}
+
+/// Some of the jobs that wait for a registration.
+struct Sleeping {
+    jobs: Vec<(JobKey, Waiting)>,
+    /// The last entry looked at, if there are more.
+    last: Option<PendingKey>,
+}
 
 /// What is due, and what comes next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,19 +55,56 @@ impl Archive {
     ) -> Result<Due> {
         let snapshot = self.index.snapshot();
         let mut due = Due::default();
-        snapshot.scan_keys::<Pending>(&[], |key| {
+        snapshot.scan_keys::<Pending>(&[], None, |key| {
             if key.due > now {
                 due.next = Some(key.due);
                 return Ok(false);
             }
             if !skip(key.job)
-                && let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)?
+                && let Some(record) = self.pending_record(&snapshot, key.job)?
             {
-                due.jobs.push(*record);
+                due.jobs.push(record);
             }
             Ok(due.jobs.len() < limit)
         })?;
         Ok(due)
+    }
+
+    /// The record of a job, if it waits to be archived.
+    ///
+    /// # Errors
+    /// As [`Archive::due`].
+    pub fn pending(&self, job: JobKey) -> Result<Option<JobRecord>> {
+        let record = self.pending_record(&self.index.snapshot(), job)?;
+        Ok(record.filter(|record| record.waiting.is_some()))
+    }
+
+    /// The record of a job in the queue. One that cannot be read is left where it is, and named in the
+    /// log the first time: the jobs behind it must not wait for a repair.
+    fn pending_record(&self, snapshot: &Snapshot<'_>, job: JobKey) -> Result<Option<JobRecord>> {
+        match snapshot.get::<Jobs>(&job) {
+            Ok(Some(JobEntry::Record(record))) => Ok(Some(*record)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Data => {
+                self.log_unreadable(job, &error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn log_unreadable(&self, job: JobKey, error: &Error) {
+        let mut known = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.len() < limits::UNREADABLE_LOGGED_MAX && known.insert(job) {
+            tracing::error!(
+                job.key = job.0,
+                error = error.chain(),
+                "the record of a pending job cannot be read; the job is passed over"
+            );
+        }
     }
 
     /// Number of jobs that wait to be archived.
@@ -53,7 +113,7 @@ impl Archive {
     /// `Data` for damaged entries, `Unavailable` for I/O errors.
     pub fn pending_count(&self) -> Result<u64> {
         let mut count = 0;
-        self.index.snapshot().scan_keys::<Pending>(&[], |_| {
+        self.index.snapshot().scan_keys::<Pending>(&[], None, |_| {
             count += 1;
             Ok(true)
         })?;
@@ -76,26 +136,101 @@ impl Archive {
         })
     }
 
-    /// Jobs that wait for a registration. Reads every pending job.
+    /// Makes the jobs that sleep for want of this registration due at `now`, and says how many they are.
+    /// Reads every pending job, [`limits::WAKE_CHUNK`] of those that match at a time.
     ///
     /// # Errors
-    /// As [`Archive::due`].
-    pub fn waiting_for_registration(&self) -> Result<Vec<JobRecord>> {
-        let snapshot = self.index.snapshot();
-        let mut waiting = Vec::new();
-        snapshot.scan_keys::<Pending>(&[], |key| {
-            if let Some(JobEntry::Record(record)) = snapshot.get::<Jobs>(&key.job)?
-                && record.waiting.as_ref().is_some_and(|waiting| {
-                    matches!(
-                        waiting.reason,
-                        Reason::WaitingForRunner | Reason::WaitingForRegion
-                    )
-                })
-            {
-                waiting.push(*record);
+    /// `Data` for damaged entries, `Unavailable` for I/O errors. Those woken until then stay awake.
+    pub fn wake(&self, registration: &Registration, now: TimestampMs) -> Result<usize> {
+        let mut woken = 0;
+        // What is due at this moment needs no waking; what is woken is due at this moment.
+        let mut after = PendingKey {
+            due: now,
+            job: JobKey(i64::MAX),
+        };
+        loop {
+            let Sleeping { jobs, last } = self.sleeping(registration, after)?;
+            if !jobs.is_empty() {
+                woken += self.committer.run(move |txn| make_due(txn, jobs, now))?;
             }
-            Ok(true)
-        })?;
-        Ok(waiting)
+            match last {
+                Some(last) => after = last,
+                None => return Ok(woken),
+            }
+        }
     }
+
+    /// The next jobs behind `after` that sleep for want of a registration.
+    fn sleeping(&self, registration: &Registration, after: PendingKey) -> Result<Sleeping> {
+        let snapshot = self.index.snapshot();
+        let mut found = Sleeping {
+            jobs: Vec::new(),
+            last: None,
+        };
+        let start = key_of::<Pending>(&after);
+        snapshot.scan_keys::<Pending>(&[], Some(&start), |key| {
+            if key <= after {
+                return Ok(true);
+            }
+            if let Some(record) = self.pending_record(&snapshot, key.job)?
+                && let Some(waiting) = &record.waiting
+                && helps(waiting.reason)
+                && self.concerns(registration, &record)?
+            {
+                found.jobs.push((key.job, waiting.clone()));
+            }
+            let more = found.jobs.len() < limits::WAKE_CHUNK;
+            found.last = (!more).then_some(key);
+            Ok(more)
+        })?;
+        Ok(found)
+    }
+
+    /// Whether the job ran on that runner, or in that region.
+    fn concerns(&self, registration: &Registration, record: &JobRecord) -> Result<bool> {
+        let (source, facts) = (&record.job.source, record.merged.facts());
+        match registration {
+            Registration::Runner(runner) => Ok(runner.source == *source
+                && facts.runner_id.as_deref() == Some(runner.runner_id.as_str())),
+            Registration::Region(region) => {
+                let runner = self.registered(source, facts)?.runner;
+                Ok(runner.is_some_and(|runner| runner.region == *region))
+            }
+            Registration::Any => Ok(true),
+        }
+    }
+}
+
+/// Whether a registration may be what the job waits for: there was none, or it led to a server that
+/// does not answer, or not to the machine's samples.
+fn helps(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::WaitingForRunner
+            | Reason::WaitingForRegion
+            | Reason::NoSamplesYet
+            | Reason::UpstreamUnreachable
+            | Reason::UpstreamRefused
+            | Reason::UpstreamInvalid
+    )
+}
+
+/// Makes those jobs due that still wait as they were seen.
+fn make_due(txn: &mut Txn<'_>, jobs: Vec<(JobKey, Waiting)>, now: TimestampMs) -> Result<usize> {
+    let mut woken = 0;
+    for (job, seen) in jobs {
+        let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&job)? else {
+            continue;
+        };
+        if record.waiting.as_ref() == Some(&seen) {
+            let due_now = Waiting {
+                due: now,
+                ..seen.clone()
+            };
+            record.waiting = Some(due_now);
+            store(txn, Some(&seen), &record)?;
+            woken += 1;
+        }
+    }
+    Ok(woken)
 }

@@ -4,17 +4,18 @@
 //! synced batch adds the segment, turns the jobs' entries into pointers and removes the staged
 //! profiles. A crash before the batch leaves files that no entry names; opening removes them.
 
+use super::commit::Txn;
 use super::segments::{file_name, sequence_of};
+use super::staged_dates::Count;
 use super::{Archive, find};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::Snapshot;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::meta::Meta;
-use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
 use crate::index::keys::staged::{Staged, StagedKey};
-use crate::model::archived::SummarisedRow;
+use crate::model::archived::{JobRow, SummarisedRow};
 use crate::model::job::MergedFacts;
 use crate::model::record::JobRecord;
 use crate::num;
@@ -22,12 +23,15 @@ use crate::segment::dir::Table;
 use crate::segment::jobs as jobs_file;
 use crate::segment::samples::SamplesWriter;
 use crate::time::{Date, TimestampMs};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
 /// zstd level of a fresh segment; the last compaction uses a higher one.
 const LEVEL_HOT: i32 = 3;
+
+/// Attempts at one segment whose jobs are corrected while it is made, which takes about a second.
+const SEAL_ATTEMPTS: usize = 3;
 
 /// When the staged jobs of a date are sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,44 +79,6 @@ impl SealPolicy {
     }
 }
 
-/// Staged jobs per date: number and age, an upper bound kept in memory.
-#[derive(Debug, Default)]
-pub(super) struct StagedDates(BTreeMap<Date, StagedDate>);
-
-#[derive(Debug)]
-struct StagedDate {
-    jobs: usize,
-    oldest: TimestampMs,
-}
-
-impl StagedDates {
-    pub(super) fn load(snapshot: &Snapshot<'_>) -> Result<Self> {
-        let mut dates = Self::default();
-        snapshot.scan::<Staged>(&[], None, |key, staged| {
-            dates.add(key.date, staged.staged_at);
-            Ok(true)
-        })?;
-        Ok(dates)
-    }
-
-    pub(super) fn add(&mut self, date: Date, staged_at: TimestampMs) {
-        let entry = self.0.entry(date).or_insert(StagedDate {
-            jobs: 0,
-            oldest: staged_at,
-        });
-        entry.jobs += 1;
-        entry.oldest = entry.oldest.min(staged_at);
-    }
-
-    fn due(&self, policy: &SealPolicy, now: TimestampMs) -> Vec<Date> {
-        self.0
-            .iter()
-            .filter(|(_, entry)| policy.is_due(entry.jobs, now.since(entry.oldest)))
-            .map(|(date, _)| *date)
-            .collect()
-    }
-}
-
 /// What a seal made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -132,6 +98,86 @@ struct Job {
     row: SummarisedRow,
     first_row: u64,
     rows: u64,
+}
+
+/// What became of an attempt at a segment.
+enum Attempt {
+    Sealed(Sealed),
+    Nothing,
+    /// One of its jobs is to be fetched again, or was, or moved: nothing was sealed.
+    Corrected,
+}
+
+/// The jobs of a date that can be sealed, and those that cannot (yet).
+#[derive(Default)]
+struct Collected {
+    jobs: Vec<Job>,
+    passed: BTreeSet<StagedKey>,
+}
+
+/// The record of a staged job and its row, if it can be sealed. One record that cannot be read does
+/// not keep its date from being sealed.
+pub(super) fn sealable(
+    snapshot: &Snapshot<'_>,
+    key: &StagedKey,
+) -> Result<Option<(JobRecord, JobRow)>> {
+    let record = match snapshot.get::<Jobs>(&key.job) {
+        Ok(Some(JobEntry::Record(record))) => *record,
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::Data => {
+            tracing::error!(
+                job.key = key.job.0,
+                error = error.chain(),
+                "the record of a staged job cannot be read"
+            );
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    // What was corrected meanwhile is fetched again first: sealed samples never change.
+    if record.waiting.is_some() {
+        return Ok(None);
+    }
+    let own = |archived| find::staged_key(record.keys, archived) == *key;
+    let row = record
+        .row()
+        .filter(|_| record.archived.as_ref().is_some_and(own));
+    if row.is_none() {
+        tracing::error!(job = %record.job, "a staged profile belongs to no archived job");
+    }
+    Ok(row.map(|row| (record, row)))
+}
+
+/// Turns a record into a pointer.
+fn seal_job(
+    txn: &mut Txn<'_>,
+    sealed: Sealed,
+    jobs_row: u64,
+    job: &Job,
+    current: &JobRecord,
+    now: TimestampMs,
+) -> Result<()> {
+    let key = job.key.job;
+    if current.merged.facts() != job.record.merged.facts() {
+        let amendment = Amendment {
+            merged: MergedFacts::clone(&current.merged),
+            amended_at: now,
+        };
+        txn.put::<Amendments>(&key, &amendment)?;
+    }
+    let pointer = SealedJob {
+        job: current.job.clone(),
+        project: current.keys.project,
+        listed_at: current.listed_at(),
+        date: sealed.date,
+        segment: sealed.seq,
+        jobs_row,
+        first_row: job.first_row,
+        rows: job.rows,
+    };
+    txn.put::<Jobs>(&key, &JobEntry::Sealed(pointer))?;
+    txn.delete::<Staged>(&job.key);
+    Ok(())
 }
 
 impl Archive {
@@ -160,42 +206,67 @@ impl Archive {
         }
     }
 
-    /// Seals everything that is staged now.
+    /// Seals everything that is staged now. A date that cannot be sealed does not keep the others from
+    /// it.
     ///
     /// # Errors
-    /// As [`Archive::seal_due`].
+    /// The first failure, after every date was tried: those jobs stay staged and readable.
     pub fn seal_all(&self) -> Result<Vec<Sealed>> {
-        let dates: Vec<Date> = self.staged_dates().0.keys().copied().collect();
+        let dates = self.staged_dates().dates();
         let mut sealed = Vec::new();
+        let mut failure = None;
         for date in dates {
-            // A segment that is not full took everything; what is staged meanwhile is not waited for.
-            while let Some(segment) = self.seal(date)? {
-                sealed.push(segment);
-                if segment.jobs < num::len_u64(self.settings.seal.jobs_max) {
-                    break;
+            if let Err(error) = self.seal_date(date, &mut sealed) {
+                tracing::error!(%date, error = error.chain(), "a date cannot be sealed");
+                failure.get_or_insert(error);
+            }
+        }
+        failure.map_or(Ok(sealed), Err)
+    }
+
+    /// Seals what is staged of a date. A segment that is not full took everything; what is staged
+    /// meanwhile is not waited for.
+    fn seal_date(&self, date: Date, sealed: &mut Vec<Sealed>) -> Result<()> {
+        while let Some(segment) = self.seal(date)? {
+            sealed.push(segment);
+            if segment.jobs < num::len_u64(self.settings.seal.jobs_max) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals at most `jobs_max` staged jobs of a date; `None` if there are none, or if corrections come
+    /// faster than segments are made: then the next look seals them.
+    fn seal(&self, date: Date) -> Result<Option<Sealed>> {
+        let _one_at_a_time = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..SEAL_ATTEMPTS {
+            match self.attempt(date)? {
+                Attempt::Sealed(sealed) => return Ok(Some(sealed)),
+                Attempt::Nothing => return Ok(None),
+                Attempt::Corrected => {
+                    tracing::info!(%date, "a job was corrected while it was sealed")
                 }
             }
         }
-        Ok(sealed)
+        Ok(None)
     }
 
-    /// Seals at most `jobs_max` staged jobs of a date; `None` if there are none.
-    fn seal(&self, date: Date) -> Result<Option<Sealed>> {
-        let _one_at_a_time = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = self.committer.submit(|txn| txn.next("segment")).wait()?;
+    fn attempt(&self, date: Date) -> Result<Attempt> {
+        let seq = self.committer.run(|txn| txn.next("segment"))?;
         let name = file_name(self.archiver.number(), seq);
         let mut samples = SamplesWriter::new(self.settings.encoding, LEVEL_HOT)?;
-        let mut jobs = self.collect(date, &mut samples)?;
+        self.staged_dates().begin(date);
+        let Collected { mut jobs, passed } = self.collect(date, &mut samples)?;
         if jobs.is_empty() {
-            self.recount(date)?;
-            return Ok(None);
+            self.recount(date, &passed)?;
+            return Ok(Attempt::Nothing);
         }
         let samples = samples.finish()?;
         jobs.sort_by(|a, b| jobs_file::order(&a.row, &b.row));
         let rows: Vec<SummarisedRow> = jobs.iter().map(|job| job.row.clone()).collect();
         let encoding = self.settings.encoding;
         let built = jobs_file::build(&rows, &samples.digests, encoding, LEVEL_HOT)?;
-        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
         let sealed = Sealed {
             date,
             seq,
@@ -205,8 +276,11 @@ impl Archive {
             jobs_bytes: num::len_u64(built.bytes.len()),
         };
         let entry = self.segment_entry(&sealed, &rows, built.digests.encode());
-        self.flip(sealed, entry, jobs)?;
-        self.recount(date)?;
+        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
+        if !self.flip_or_remove(sealed, &name, entry, jobs)? {
+            return Ok(Attempt::Corrected);
+        }
+        self.recount(date, &passed)?;
         tracing::info!(
             segment.seq = seq,
             segment.date = %date,
@@ -215,7 +289,7 @@ impl Archive {
             segment.bytes = sealed.samples_bytes + sealed.jobs_bytes,
             "segment sealed"
         );
-        Ok(Some(sealed))
+        Ok(Attempt::Sealed(sealed))
     }
 
     /// Makes both files durable, or leaves neither: somebody may read the tables in place.
@@ -225,46 +299,60 @@ impl Archive {
             .write_durably(Table::Samples, date, name, samples)
             .and_then(|()| self.dir.write_durably(Table::Jobs, date, name, jobs));
         if written.is_err() {
-            for table in [Table::Samples, Table::Jobs] {
-                // What cannot be removed now is removed at the next opening.
-                let _best_effort = self.dir.remove(table, date, name);
-            }
+            self.remove_pair(date, name);
         }
         written
     }
 
+    fn remove_pair(&self, date: Date, name: &str) {
+        for table in [Table::Samples, Table::Jobs] {
+            // What cannot be removed now is removed at the next opening.
+            let _best_effort = self.dir.remove(table, date, name);
+        }
+    }
+
+    /// Makes the files' jobs theirs. If that is refused the files go: their jobs are sealed again under
+    /// another name, and whoever reads in place would find them twice. After a failed write of the
+    /// index it is unknown whose the jobs are: then the files stay until the next opening decides.
+    fn flip_or_remove(
+        &self,
+        sealed: Sealed,
+        name: &str,
+        entry: SegmentEntry,
+        jobs: Vec<Job>,
+    ) -> Result<bool> {
+        let flipped = self.flip(sealed, entry, jobs);
+        if !matches!(flipped, Ok(true)) && self.is_writable() {
+            self.remove_pair(sealed.date, name);
+        }
+        flipped
+    }
+
     /// Reads the staged jobs of a date in sort order and writes their samples.
-    fn collect(&self, date: Date, samples: &mut SamplesWriter) -> Result<Vec<Job>> {
+    fn collect(&self, date: Date, samples: &mut SamplesWriter) -> Result<Collected> {
         let snapshot = self.index.snapshot();
-        let mut jobs = Vec::new();
+        let mut found = Collected::default();
         snapshot.scan::<Staged>(&Staged::date_prefix(date), None, |key, staged| {
-            let record = match snapshot.get::<Jobs>(&key.job)? {
-                Some(JobEntry::Record(record)) => *record,
-                _ => return Ok(true),
-            };
-            // What was corrected meanwhile is fetched again first: sealed samples never change.
-            if record.waiting.is_some() {
+            let Some((record, row)) = sealable(&snapshot, &key)? else {
+                found.passed.insert(key);
                 return Ok(true);
-            }
-            let row = record.row().filter(|row| row.keys.project == key.project);
-            // A damaged blob keeps its place and is reported on every read; the others go on.
-            match (row, staged.profile()) {
-                (Some(row), Ok(profile)) => {
+            };
+            match staged.profile() {
+                Ok(profile) => {
                     let first_row = samples.push(row.keys, &profile)?;
                     let rows = num::len_u64(profile.rows());
                     let row = SummarisedRow::compute(row, &profile);
-                    jobs.push(Job { key, record, row, first_row, rows });
+                    found.jobs.push(Job { key, record, row, first_row, rows });
                 }
-                (_, Err(error)) => {
+                // It keeps its place and is reported on every read; the others go on.
+                Err(error) => {
                     tracing::error!(job = %record.job, error = error.chain(), "a staged profile is damaged");
-                }
-                (None, Ok(_)) => {
-                    tracing::error!(job = %record.job, "a staged profile belongs to no archived job");
+                    found.passed.insert(key);
                 }
             }
-            Ok(jobs.len() < self.settings.seal.jobs_max)
+            Ok(found.jobs.len() < self.settings.seal.jobs_max)
         })?;
-        Ok(jobs)
+        Ok(found)
     }
 
     fn segment_entry(
@@ -290,70 +378,48 @@ impl Archive {
         }
     }
 
-    /// The batch that makes the segment visible (AR-1).
-    fn flip(&self, sealed: Sealed, entry: SegmentEntry, jobs: Vec<Job>) -> Result<()> {
+    /// The batch that makes the segment visible (AR-1). `false`, and nothing changed, if the samples of
+    /// a job in it are not what is to be sealed any more, or stand under another project.
+    fn flip(&self, sealed: Sealed, entry: SegmentEntry, jobs: Vec<Job>) -> Result<bool> {
         let now = self.clock.now();
-        let flip = self.committer.submit(move |txn| {
+        self.committer.run(move |txn| {
+            let mut pointers = Vec::with_capacity(jobs.len());
+            for (jobs_row, job) in (0u64..).zip(jobs) {
+                match txn.get::<Jobs>(&job.key.job)? {
+                    Some(JobEntry::Record(current))
+                        if current.waiting.is_none()
+                            && current.keys == job.record.keys
+                            && current.archived == job.record.archived =>
+                    {
+                        pointers.push((jobs_row, job, current));
+                    }
+                    _ => return Ok(false),
+                }
+            }
             let id = SegmentId {
                 date: sealed.date,
                 seq: sealed.seq,
             };
             txn.put::<Segments>(&id, &entry)?;
-            for (jobs_row, job) in (0u64..).zip(jobs) {
-                let key = job.key.job;
-                let Some(JobEntry::Record(current)) = txn.get::<Jobs>(&key)? else {
-                    continue;
-                };
-                if let Some(waiting) = &current.waiting {
-                    // What was to be fetched again is sealed now, and samples never change.
-                    let pending = PendingKey {
-                        due: waiting.due,
-                        job: key,
-                    };
-                    txn.delete::<Pending>(&pending);
-                }
-                if current.merged.facts() != job.record.merged.facts() {
-                    let merged = MergedFacts::clone(&current.merged);
-                    txn.put::<Amendments>(
-                        &key,
-                        &Amendment {
-                            merged,
-                            amended_at: now,
-                        },
-                    )?;
-                }
-                let pointer = SealedJob {
-                    job: current.job.clone(),
-                    project: current.keys.project,
-                    listed_at: current.listed_at(),
-                    date: sealed.date,
-                    segment: sealed.seq,
-                    jobs_row,
-                    first_row: job.first_row,
-                    rows: job.rows,
-                };
-                txn.put::<Jobs>(&key, &JobEntry::Sealed(pointer))?;
-                if let Some(archived) = &current.archived {
-                    txn.delete::<Staged>(&find::staged_key(current.keys, archived));
-                }
-                txn.delete::<Staged>(&job.key);
+            for (jobs_row, job, current) in pointers {
+                seal_job(txn, sealed, jobs_row, &job, &current, now)?;
             }
-            Ok(())
-        });
-        flip.wait()
+            Ok(true)
+        })
     }
 
-    /// Counts the staged jobs of a date anew.
-    fn recount(&self, date: Date) -> Result<()> {
+    /// Counts the staged jobs of a date anew, without those that its seal passed over: what is fetched
+    /// again is counted when it is staged again, and what is damaged would ask for a seal for ever.
+    fn recount(&self, date: Date, passed: &BTreeSet<StagedKey>) -> Result<()> {
+        let mut counted = Count::default();
         let snapshot = self.index.snapshot();
-        let mut counted = StagedDates::default();
         snapshot.scan::<Staged>(&Staged::date_prefix(date), None, |key, staged| {
-            counted.add(key.date, staged.staged_at);
+            if !passed.contains(&key) {
+                counted.add(staged.staged_at);
+            }
             Ok(true)
         })?;
-        let mut dates = self.staged_dates();
-        dates.0.remove(&date);
-        dates.0.append(&mut counted.0);
+        self.staged_dates().finish(date, counted);
         Ok(())
     }
 
@@ -405,6 +471,7 @@ impl Archive {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Bench;
     use super::*;
 
     #[test]
@@ -415,5 +482,71 @@ mod tests {
         assert!(policy.is_due(16_384, 0));
         assert!(!policy.is_due(256, 899_999) && policy.is_due(256, 900_000));
         assert!(!policy.is_due(255, 3_599_999) && policy.is_due(255, 3_600_000));
+    }
+
+    /// A segment of what is staged, its files written and its batch not.
+    fn half_sealed(archive: &Archive) -> (Sealed, String, SegmentEntry, Vec<Job>) {
+        let date = archive.staged_dates().dates()[0];
+        let mut samples = SamplesWriter::new(archive.settings.encoding, LEVEL_HOT).unwrap();
+        let jobs = archive.collect(date, &mut samples).unwrap().jobs;
+        let rows: Vec<_> = jobs.iter().map(|job| job.row.clone()).collect();
+        let sealed = Sealed {
+            date,
+            seq: 1,
+            jobs: 1,
+            rows: 3,
+            samples_bytes: 0,
+            jobs_bytes: 0,
+        };
+        let entry = archive.segment_entry(&sealed, &rows, Vec::new());
+        let name = file_name(0, 1);
+        archive
+            .write_pair(date, &name, b"samples", b"jobs")
+            .unwrap();
+        (sealed, name, entry, jobs)
+    }
+
+    #[test]
+    fn a_segment_whose_batch_is_refused_leaves_no_files() {
+        let bench = Bench::new();
+        bench.archived(1, 3);
+        let archive = bench.archive();
+        let (sealed, name, entry, jobs) = half_sealed(archive);
+        assert_eq!(bench.files().len(), 2);
+        // What the batch must read cannot be read: nothing is written.
+        bench.damage(bench.read(1).0.keys.job);
+        let refused = archive
+            .flip_or_remove(sealed, &name, entry, jobs)
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Data);
+        assert!(archive.is_writable() && bench.files().is_empty());
+    }
+
+    #[test]
+    fn a_correction_during_the_seal_is_fetched_before_it() {
+        let bench = Bench::new();
+        bench.archived(1, 3);
+        let archive = bench.archive();
+        let (sealed, name, entry, jobs) = half_sealed(archive);
+        bench.corrected(1);
+        assert!(!archive.flip_or_remove(sealed, &name, entry, jobs).unwrap());
+        assert!(bench.files().is_empty());
+        assert_eq!(archive.pending_count().unwrap(), 1, "it is fetched again");
+        assert!(archive.seal_all().unwrap().is_empty(), "and sealed then");
+    }
+
+    #[test]
+    fn samples_that_were_fetched_again_during_the_seal_are_not_lost() {
+        let bench = Bench::new();
+        bench.archived(1, 3);
+        let archive = bench.archive();
+        let (sealed, name, entry, jobs) = half_sealed(archive);
+        bench.corrected(1);
+        bench.staged(1, 5);
+        assert!(!archive.flip_or_remove(sealed, &name, entry, jobs).unwrap());
+        let (_, fetched) = bench.read(1);
+        assert_eq!(fetched.rows(), 5);
+        assert_eq!(archive.seal_all().unwrap().len(), 1);
+        assert_eq!(bench.read(1).1, fetched);
     }
 }

@@ -49,15 +49,7 @@ impl OpenSegment {
     /// A job's row as it was sealed.
     pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
         let row = self.jobs.read(num::to_usize(job.jobs_row))?;
-        if row.row.job != job.job {
-            return Err(Error::data(
-                "segment_rows",
-                format!(
-                    "the segment holds another job where {} should be; restore it from a backup",
-                    job.job
-                ),
-            ));
-        }
+        check_row(&row, job)?;
         Ok(row)
     }
 
@@ -79,10 +71,33 @@ impl OpenSegment {
             .read_range(num::to_usize(start), left.min(JOBS_PAGE_ROWS))
     }
 
+    /// The rows of jobs in ascending order of their positions.
+    pub(super) fn rows(&self, jobs: &[&SealedJob]) -> Result<Vec<SummarisedRow>> {
+        let positions: Vec<usize> = jobs.iter().map(|job| num::to_usize(job.jobs_row)).collect();
+        let rows = self.jobs.read_rows(&positions)?;
+        for (row, job) in rows.iter().zip(jobs) {
+            check_row(row, job)?;
+        }
+        Ok(rows)
+    }
+
     /// A job's samples.
     pub(super) fn profile(&self, job: &SealedJob) -> Result<Profile> {
         samples::read(&self.samples, job.sample_rows())
     }
+}
+
+fn check_row(row: &SummarisedRow, job: &SealedJob) -> Result<()> {
+    if row.row.job == job.job {
+        return Ok(());
+    }
+    Err(Error::data(
+        "segment_rows",
+        format!(
+            "the segment holds another job where {} should be; restore it from a backup",
+            job.job
+        ),
+    ))
 }
 
 /// The open segments: least recently used ones are closed.
@@ -98,6 +113,12 @@ struct Cache {
 }
 
 impl Segments {
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.lock().unwrap().segments.len()
+    }
+
     fn get(&self, id: SegmentId) -> Option<Arc<OpenSegment>> {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         cache.uses += 1;

@@ -2,8 +2,9 @@
 //! pending entry (AR-2, AR-3); from then on it is readable.
 
 use super::accept::store;
+use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply, lookups};
+use super::{Archive, Reply, locked, lookups};
 use crate::error::{Error, Result};
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::staged::{Staged as StagedFamily, StagedProfile};
@@ -11,9 +12,10 @@ use crate::invariant::{self, InvariantId};
 use crate::model::archived::{CoTenancy, Findings, Placement};
 use crate::model::job::JobFacts;
 use crate::model::profile::Profile;
-use crate::model::record::{Archived, JobRecord, Waiting};
+use crate::model::record::{Archived, JobRecord, Origin};
 use crate::model::state::Reason;
 use crate::time::{Date, TimestampMs};
+use std::sync::Arc;
 
 /// What assembling made of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub struct Staging {
 pub enum Staged {
     /// The job is archived.
     Archived,
-    /// The job changed meanwhile: it is due again at once.
+    /// The job changed meanwhile: it is due again, when what changed said.
     Stale,
     /// The job is sealed already: nothing was changed.
     Sealed,
@@ -90,6 +92,7 @@ impl Archive {
             rows: u32::try_from(profile.rows())
                 .map_err(|_| Error::internal("a profile has more than 2^32 rows"))?,
             date: date_of(facts, record.first_seen),
+            origin: Some(Origin::of(facts)),
         };
         let staged = StagedProfile::new(self.clock.now(), &profile)?;
         Ok((record, archived, staged))
@@ -102,47 +105,51 @@ impl Archive {
         profile: StagedProfile,
         look_up_at: Option<TimestampMs>,
     ) -> Reply<Staged> {
-        let (date, now) = (archived.date, self.clock.now());
-        let reply = self.committer.submit(move |txn| {
+        let (dates, now) = (Arc::clone(&self.staged), self.clock.now());
+        let operation = move |txn: &mut Txn<'_>| -> Result<(Staged, Option<Date>)> {
             let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
-                return Ok(Staged::Sealed);
+                return Ok((Staged::Sealed, None));
             };
             if !same_job(&record, &seen) {
-                if let Some(old) = record.waiting.clone() {
-                    record.waiting = Some(Waiting {
-                        due: now,
-                        ..old.clone()
-                    });
-                    store(txn, Some(&old), &record)?;
-                }
-                return Ok(Staged::Stale);
+                return Ok((Staged::Stale, None));
             }
-            let keeps = record
-                .archived
-                .as_ref()
-                .is_some_and(|before| before.rows > 0);
-            if keeps && archived.rows == 0 {
-                // A second fetch found nothing any more: the first one's samples stay.
-                let waiting = record.waiting.take();
-                store(txn, waiting.as_ref(), &record)?;
-                return Ok(Staged::Archived);
-            }
+            let waiting = record.waiting.take();
             if let Some(before) = &record.archived {
+                if archived.rows == 0 && is_worth_keeping(before, &record) {
+                    let date = before.date;
+                    store(txn, waiting.as_ref(), &record)?;
+                    return Ok((Staged::Archived, Some(date)));
+                }
                 txn.delete::<StagedFamily>(&staged_key(record.keys, before));
             }
+            let date = archived.date;
             txn.put::<StagedFamily>(&staged_key(record.keys, &archived), &profile)?;
             if let Some(due) = look_up_at {
                 lookups::enter(txn, record.keys.job, &record.job, due)?;
             }
-            let waiting = record.waiting.take();
             record.archived = Some(archived);
             store(txn, waiting.as_ref(), &record)?;
-            Ok(Staged::Archived)
-        });
-        // Counted before it is durable: a count too high seals a little early, one too low never.
-        self.staged_dates().add(date, now);
-        reply
+            Ok((Staged::Archived, Some(date)))
+        };
+        // Counted once it is durable: the sealer's own count sees it then, or this one is kept.
+        self.committer
+            .submit_then(operation, move |(staged, date)| {
+                if let Some(date) = date {
+                    locked(&dates).add(date, now);
+                }
+                staged
+            })
     }
+}
+
+/// Whether the samples of an earlier fetch stay though a second one found nothing any more. Not if
+/// they are of another machine than the job ran on, as is known now.
+fn is_worth_keeping(before: &Archived, record: &JobRecord) -> bool {
+    let same_origin = before
+        .origin
+        .as_ref()
+        .is_none_or(|origin| *origin == Origin::of(record.merged.facts()));
+    before.rows > 0 && same_origin
 }
 
 /// Whether the record still describes the job that was fetched.

@@ -1,10 +1,15 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod corrections;
+mod lists;
+mod sealing;
+mod waiting;
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::model::archived::{Findings, Placement};
-use crate::model::id::{JobId, JobRef, Source};
+use crate::model::id::{JobId, JobKey, JobRef, Source};
 use crate::model::job::{JobEvent, JobFacts, JobStatus, Section};
 use crate::model::machine::Machine;
 use crate::model::metric::Column;
@@ -17,13 +22,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const START: i64 = 1_764_000_000_000;
 
-struct Bench {
+pub(super) struct Bench {
     root: tempfile::TempDir,
     archive: Option<Archive>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut bench = Self {
             root,
@@ -39,7 +44,7 @@ impl Bench {
         self.archive.insert(archive.unwrap())
     }
 
-    fn archive(&self) -> &Archive {
+    pub(super) fn archive(&self) -> &Archive {
         self.archive.as_ref().unwrap()
     }
 
@@ -61,20 +66,44 @@ impl Bench {
     }
 
     /// Accepts and stages a finished job.
-    fn archived(&self, number: i64, rows: i64) {
+    pub(super) fn archived(&self, number: i64, rows: i64) {
         self.accept(number, finished(number, rows)).unwrap();
-        let record = self.record(number);
+        assert_eq!(self.staged(number, rows), Staged::Archived);
+    }
+
+    /// Stages a job that is pending.
+    pub(super) fn staged(&self, number: i64, rows: i64) -> Staged {
         let staging = Staging {
-            record,
+            record: self.record(number),
             placement: Placement::default(),
             findings: findings(number, rows),
             profile: profile(number, rows),
             look_up_at: None,
         };
-        assert_eq!(
-            self.archive().stage(staging).wait().unwrap(),
-            Staged::Archived
-        );
+        self.archive().stage(staging).wait().unwrap()
+    }
+
+    /// Reports another end, so that the job is fetched again.
+    pub(super) fn corrected(&self, number: i64) {
+        let end = JobFacts {
+            finished_at: Some(TimestampMs(START + 600_000)),
+            ..JobFacts::default()
+        };
+        assert!(self.accept(number, end).unwrap().due.is_some());
+    }
+
+    /// Files of both tables below the data directory.
+    pub(super) fn files(&self) -> Vec<std::path::PathBuf> {
+        use crate::segment::dir::Table;
+        let list = |table| self.archive().dir.list(table).unwrap();
+        [list(Table::Samples), list(Table::Jobs)].concat()
+    }
+
+    /// Makes a job's entry unreadable.
+    pub(super) fn damage(&self, key: JobKey) {
+        let mut changes = crate::index::Changes::default();
+        changes.damage::<keys::jobs::Jobs>(&key, b"\x01{\"job\": 7}");
+        self.archive().index.write(&changes).unwrap();
     }
 
     fn record(&self, number: i64) -> crate::model::record::JobRecord {
@@ -86,7 +115,7 @@ impl Bench {
             .unwrap()
     }
 
-    fn read(&self, number: i64) -> (JobView, Profile) {
+    pub(super) fn read(&self, number: i64) -> (JobView, Profile) {
         self.archive()
             .profile(&Scope::local_operator(), &job(number))
             .unwrap()
@@ -321,25 +350,8 @@ fn a_second_fetch_that_finds_nothing_keeps_what_is_archived() {
     let bench = Bench::new();
     bench.archived(1, 30);
     let (_, before) = bench.read(1);
-    let later = JobFacts {
-        finished_at: Some(TimestampMs(START + 500_000)),
-        ..JobFacts::default()
-    };
-    assert!(
-        bench.accept(1, later).unwrap().due.is_some(),
-        "a new end is fetched again"
-    );
-    let staging = Staging {
-        record: bench.record(1),
-        placement: Placement::default(),
-        findings: findings(1, 0),
-        profile: Profile::default(),
-        look_up_at: None,
-    };
-    assert_eq!(
-        bench.archive().stage(staging).wait().unwrap(),
-        Staged::Archived
-    );
+    bench.corrected(1);
+    assert_eq!(bench.staged(1, 0), Staged::Archived);
     let (view, after) = bench.read(1);
     assert_eq!((view.state, after), (State::Archived, before));
     assert_eq!(bench.archive().pending_count().unwrap(), 0);

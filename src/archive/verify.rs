@@ -238,7 +238,7 @@ impl Check<'_> {
     /// Every entry of the queue belongs to a job that waits until then.
     fn queue(&mut self) -> Result<()> {
         let snapshot = self.snapshot;
-        snapshot.scan_keys::<Pending>(&[], |key| {
+        snapshot.scan_keys::<Pending>(&[], None, |key| {
             let waits = match snapshot.get::<Jobs>(&key.job)? {
                 Some(JobEntry::Record(record)) => {
                     record.waiting.is_some_and(|waiting| waiting.due == key.due)
@@ -259,7 +259,7 @@ impl Check<'_> {
     /// Every staged profile belongs to a record that names it.
     fn staged(&mut self) -> Result<()> {
         let snapshot = self.snapshot;
-        snapshot.scan_keys::<Staged>(&[], |key| {
+        snapshot.scan_keys::<Staged>(&[], None, |key| {
             let named = match snapshot.get::<Jobs>(&key.job)? {
                 Some(JobEntry::Record(record)) => record
                     .archived

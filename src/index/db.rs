@@ -192,9 +192,10 @@ impl Snapshot<'_> {
     pub fn scan_keys<F: Family>(
         &self,
         prefix: &[u8],
+        start: Option<&[u8]>,
         mut visit: impl FnMut(F::Key) -> Result<bool>,
     ) -> Result<()> {
-        self.scan_bytes::<F>(prefix, None, |key, _| visit(F::decode_key(key)?))
+        self.scan_bytes::<F>(prefix, start, |key, _| visit(F::decode_key(key)?))
     }
 
     fn scan_bytes<F: Family>(
@@ -264,6 +265,12 @@ impl Changes {
     /// Removes a key.
     pub fn delete<F: Family>(&mut self, key: &F::Key) {
         self.add(F::NAME, key_of::<F>(key), None);
+    }
+
+    /// Sets a key to bytes that need be no value of the family: how tests damage an index.
+    #[cfg(test)]
+    pub fn damage<F: Family>(&mut self, key: &F::Key, value: &[u8]) {
+        self.add(F::NAME, key_of::<F>(key), Some(value.to_vec()));
     }
 
     fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {

@@ -54,3 +54,8 @@ fn corrupt(family: &str, what: &str) -> Error {
         format!("index family {family}: {what}; restore it from a backup"),
     )
 }
+
+/// A stored name that is none: damage, not a mistake of whoever asks.
+fn stored<T>(family: &str, parsed: Result<T>) -> Result<T> {
+    parsed.map_err(|error| corrupt(family, "impossible name").with_source(error))
+}

@@ -1,12 +1,11 @@
 //! What comes in: job events and registrations.
 
 use super::ask;
-use crate::archive::{Acceptance, Accepted, Archive, Sealed};
+use crate::archive::{Acceptance, Accepted, Archive, Registration, Sealed};
 use crate::ci_port::CiSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
-use crate::model::record::Waiting;
 use crate::model::registry::{Declared, Entry, Origin};
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::num;
@@ -86,8 +85,9 @@ impl Intake {
     /// `Invalid` names every wrong field; `Unavailable` if it cannot be made durable.
     pub async fn put_region(&self, name: RegionName, region: Region) -> Result<()> {
         region.validate()?;
-        self.archive.put_region(name, region).await?;
-        self.wake_waiting().await
+        self.archive.put_region(name.clone(), region).await?;
+        self.wake_waiting(Registration::Region(name)).await;
+        Ok(())
     }
 
     /// Registers a runner; jobs that waited for it go on.
@@ -96,18 +96,15 @@ impl Intake {
     /// As [`Intake::put_region`].
     pub async fn put_runner(&self, name: RunnerRef, runner: Runner) -> Result<()> {
         runner.validate()?;
-        self.archive.put_runner(name, runner).await?;
-        self.wake_waiting().await
+        self.archive.put_runner(name.clone(), runner).await?;
+        self.wake_waiting(Registration::Runner(name)).await;
+        Ok(())
     }
 
     /// Replaces what the configuration registers; jobs that waited for it go on.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Data` if the waiting jobs cannot be read or written; the new registrations
-    /// hold all the same.
-    pub async fn declare(&self, declared: Declared) -> Result<()> {
+    pub async fn declare(&self, declared: Declared) {
         self.archive.declare(Arc::new(declared));
-        self.wake_waiting().await
+        self.wake_waiting(Registration::Any).await;
     }
 
     /// Removes a region that was put.
@@ -156,34 +153,89 @@ impl Intake {
         Ok(sealed)
     }
 
-    /// Makes jobs that wait for a registration due now.
-    async fn wake_waiting(&self) -> Result<()> {
-        let archive = Arc::clone(&self.archive);
-        let sleeping = self
-            .pool
-            .run(move || archive.waiting_for_registration())
-            .await?;
-        let now = self.clock.now();
-        let mut replies = Vec::new();
-        for record in sleeping {
-            let due_now = record.waiting.clone().map(|waiting| Waiting {
-                due: now,
-                ..waiting
-            });
-            if let Some(waiting) = due_now {
-                let job = record.keys.job;
-                replies.push(self.archive.reschedule(job, record.waiting, waiting));
+    /// Makes jobs that wait for a registration due now. It holds already: who put it is not told if
+    /// this fails, and the jobs ask again by themselves, within the hour.
+    async fn wake_waiting(&self, registration: Registration) {
+        let (archive, now) = (Arc::clone(&self.archive), self.clock.now());
+        let wake = move || archive.wake(&registration, now);
+        match self.pool.run(wake).await {
+            Ok(0) => {}
+            Ok(jobs) => {
+                tracing::info!(jobs, "a registration arrived for waiting jobs");
+                self.wake.notify_one();
             }
+            Err(error) => tracing::warn!(
+                error = error.chain(),
+                "jobs that wait for a registration could not be woken"
+            ),
         }
-        let jobs = replies.len();
-        for reply in replies {
-            reply.await?;
-        }
-        if jobs > 0 {
-            tracing::info!(jobs, "a registration arrived for waiting jobs");
-            self.wake.notify_one();
-        }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Settings;
+    use crate::model::id::{JobId, JobRef, RunnerId, Source};
+    use crate::model::job::{JobFacts, JobStatus};
+    use crate::model::record::Waiting;
+    use crate::model::state::Reason;
+    use crate::testkit::clock::ManualClock;
+    use crate::time::TimestampMs;
+
+    #[tokio::test]
+    async fn a_registration_wakes_its_jobs_and_is_answered() {
+        let root = tempfile::tempdir().unwrap();
+        let now = TimestampMs(1_764_000_000_000);
+        let clock: SharedClock = ManualClock::at(now);
+        let archive = Archive::open(root.path(), Settings::default(), Arc::clone(&clock));
+        let archive = Arc::new(archive.unwrap());
+        let wake = Arc::new(Notify::new());
+        let intake = Intake::new(
+            Arc::clone(&archive),
+            BlockingPool::new(2),
+            clock,
+            Metrics::new(),
+            Arc::clone(&wake),
+        );
+        let source = Source::parse("ci").unwrap();
+        let event = JobEvent {
+            job: JobRef {
+                source: source.clone(),
+                job_id: JobId::parse("1").unwrap(),
+            },
+            facts: JobFacts {
+                status: Some(JobStatus::Success),
+                runner_id: Some("42".to_owned()),
+                started_at: Some(now.plus_ms(-2_000)),
+                finished_at: Some(now.plus_ms(-1_000)),
+                ..JobFacts::default()
+            },
+        };
+        let job = intake.accept(event).await.unwrap().job;
+        wake.notified().await;
+        let seen = archive.pending(job).unwrap().unwrap().waiting;
+        let asleep = Waiting {
+            due: now.plus_ms(3_600_000),
+            attempts: 1,
+            reason: Reason::WaitingForRunner,
+            detail: None,
+        };
+        archive.reschedule(job, seen, asleep).await.unwrap();
+        let runner = |id| RunnerRef {
+            source: source.clone(),
+            runner_id: RunnerId::parse(id).unwrap(),
+        };
+        let registered: Runner =
+            serde_json::from_value(serde_json::json!({ "region": "eu" })).unwrap();
+        intake
+            .put_runner(runner("41"), registered.clone())
+            .await
+            .unwrap();
+        assert!(archive.due(now, 9, |_| false).unwrap().jobs.is_empty());
+        intake.put_runner(runner("42"), registered).await.unwrap();
+        assert_eq!(archive.due(now, 9, |_| false).unwrap().jobs.len(), 1);
+        wake.notified().await;
     }
 }
 

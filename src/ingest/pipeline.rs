@@ -312,9 +312,7 @@ impl Pipeline {
             return Ok(outcome);
         }
         let archive = Arc::clone(&self.parts.archive);
-        let sleeping = move || archive.waiting_for_registration();
-        let sleeping = self.parts.pool.run(sleeping).await?;
-        let record = sleeping.into_iter().find(|record| record.keys.job == job);
+        let record = self.parts.pool.run(move || archive.pending(job)).await?;
         if let Some(waiting) = record.and_then(|record| record.waiting) {
             let due_now = Waiting {
                 due: self.parts.clock.now(),

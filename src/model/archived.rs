@@ -2,7 +2,7 @@
 
 use super::id::{JobKey, JobRef, ProjectKey, RegionName, RunnerKey};
 use super::job::JobFacts;
-use super::metric::Column;
+use super::metric::{CellType, Column};
 use super::profile::{Base, Gap, Profile};
 use super::state::{Reason, Verdict};
 use super::summary::{self, Summary};
@@ -123,7 +123,9 @@ impl JobRow {
             .filter_map(|(_, cell)| *cell)
             .max();
         SectionUsage {
-            cpu_used_seconds: used.map(|(user, system)| user + system),
+            cpu_used_seconds: used
+                .and_then(|(user, system)| user.checked_add(system))
+                .filter(|used| CPU_USED_CELL.fits(*used)),
             memory_used_bytes_max: memory,
             network_receive_bytes: total(Column::NetworkReceiveBytes),
             network_transmit_bytes: total(Column::NetworkTransmitBytes),
@@ -142,6 +144,9 @@ impl JobRow {
             .collect()
     }
 }
+
+/// Type of the CPU time used in a section.
+pub const CPU_USED_CELL: CellType = CellType::Decimal18(2);
 
 /// Usage inside a section. CPU in hundredths of a second, the rest in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -195,6 +200,10 @@ impl Bounds {
                 // What was counted between the last scrape and the reset is lost.
                 proven.high = None;
             }
+            // At least so much is known of what does not fit its column.
+            let cell = column.spec().cell.total();
+            proven.low = proven.low.min(cell.largest());
+            proven.high = proven.high.filter(|high| cell.fits(*high));
             Some(proven)
         };
         let gauge = |column| {

@@ -195,17 +195,18 @@ impl MergedFacts {
         &self.facts
     }
 
-    /// Facts without a history (of a sealed job): whatever is said later replaces them.
+    /// Facts whose history is gone (of a sealed job): all count as said at the point of its life that
+    /// they tell of, its end. So what was said earlier and arrives later replaces none of them.
     #[must_use]
     pub fn from_facts(facts: JobFacts) -> Self {
-        Self {
-            facts,
-            ranks: BTreeMap::new(),
-            whole_seconds: BTreeSet::new(),
-        }
+        let mut merged = Self::default();
+        let rank = facts.rank();
+        merged.merge_fields(facts, rank);
+        merged
     }
 
-    /// Merges what one event says. Returns whether anything changed.
+    /// Merges what one event says. Returns whether a fact changed; beside that the point at which facts
+    /// were said may have, which counts for what comes later.
     ///
     /// # Errors
     /// `Conflict` (`job_times`) if the job would end before it starts or last longer than
@@ -397,6 +398,52 @@ mod tests {
             }
             prop_assert_eq!(record, expected);
         }
+    }
+
+    proptest! {
+        /// The history of a job is forgotten when it is sealed, at any time after its end was said.
+        #[test]
+        fn any_order_across_a_seal_gives_the_same_facts(
+            before in prop::collection::vec(0usize..4, 0..6),
+            after in prop::collection::vec(0usize..4, 0..12),
+        ) {
+            let mut expected = MergedFacts::default();
+            for facts in life() {
+                expected.merge(facts).unwrap();
+            }
+            let mut record = MergedFacts::default();
+            for index in before.into_iter().chain([3]) {
+                record.merge(life()[index].clone()).unwrap();
+            }
+            let mut sealed = MergedFacts::from_facts(record.facts().clone());
+            for index in after.into_iter().chain(0..4) {
+                let changed = sealed.merge(life()[index].clone()).unwrap();
+                prop_assert!(!changed, "event {index} is a repetition");
+            }
+            prop_assert_eq!(sealed.facts(), expected.facts());
+        }
+    }
+
+    #[test]
+    fn a_sealed_job_takes_what_it_did_not_know_and_final_corrections() {
+        let mut sealed = MergedFacts::from_facts(at(JobStatus::Failed, "m-3", Some(1), Some(2)));
+        let stage = |stage: &str, status| JobFacts {
+            status,
+            stage: Some(stage.to_owned()),
+            ..JobFacts::default()
+        };
+        assert!(sealed.merge(stage("build", None)).unwrap());
+        assert!(
+            sealed
+                .merge(stage("test", Some(JobStatus::Running)))
+                .unwrap()
+        );
+        assert!(!sealed.merge(stage("build", None)).unwrap());
+        assert_eq!(sealed.facts().stage.as_deref(), Some("test"));
+        let corrected = at(JobStatus::Failed, "m-4", Some(1), Some(3));
+        assert!(sealed.merge(corrected.clone()).unwrap());
+        assert_eq!(sealed.facts().window(), corrected.window());
+        assert_eq!(sealed.facts().machine, corrected.machine);
     }
 
     #[test]

@@ -46,8 +46,20 @@ impl CellType {
         match self {
             Self::Int32 => i32::try_from(cell).is_ok(),
             Self::Int64 => true,
-            Self::Decimal9(_) => cell.unsigned_abs() < 1_000_000_000,
-            Self::Decimal18(_) => cell.unsigned_abs() < 1_000_000_000_000_000_000,
+            Self::Decimal9(_) | Self::Decimal18(_) => {
+                cell.unsigned_abs() <= self.largest().unsigned_abs()
+            }
+        }
+    }
+
+    /// The largest cell that fits.
+    #[must_use]
+    pub fn largest(self) -> i64 {
+        match self {
+            Self::Int32 => i64::from(i32::MAX),
+            Self::Int64 => i64::MAX,
+            Self::Decimal9(_) => 999_999_999,
+            Self::Decimal18(_) => 999_999_999_999_999_999,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::archived::{CoTenancy, Findings, JobRow, Placement, RowKeys};
 use super::id::JobRef;
-use super::job::MergedFacts;
+use super::job::{JobFacts, MergedFacts};
+use super::machine::Machine;
 use super::state::{Reason, State};
 use crate::time::{Date, TimestampMs};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,25 @@ pub struct Lookup {
     pub attempts: u32,
 }
 
+/// Whose samples a profile holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Origin {
+    pub machine: Option<Machine>,
+    pub runner_id: Option<String>,
+}
+
+impl Origin {
+    /// What these facts lead to.
+    #[must_use]
+    pub fn of(facts: &JobFacts) -> Self {
+        Self {
+            machine: facts.machine.clone(),
+            runner_id: facts.runner_id.clone(),
+        }
+    }
+}
+
 /// What archiving added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archived {
@@ -43,6 +63,9 @@ pub struct Archived {
     pub rows: u32,
     /// The date under which it is staged.
     pub date: Date,
+    /// Whose samples these are; `None` in records of older versions.
+    #[serde(default)]
+    pub origin: Option<Origin>,
 }
 
 /// A job that is not sealed.

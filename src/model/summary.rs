@@ -80,7 +80,8 @@ impl Summary {
 /// A value and its weight.
 type Weighted = (i64, i64);
 
-/// Computes the statistics of `profile` inside `window`.
+/// Computes the statistics of `profile` inside `window`. What does not fit its column is not known:
+/// no file could hold it.
 #[must_use]
 pub fn summarise(
     profile: &Profile,
@@ -96,7 +97,9 @@ pub fn summarise(
         .into_iter()
         .filter(|column| column.is_increment())
     {
-        if let Some(total) = usage::total(profile, column, window, gaps) {
+        let cell = column.spec().cell.total();
+        let total = usage::total(profile, column, window, gaps);
+        if let Some(total) = total.filter(|total| cell.fits(*total)) {
             summary.totals.insert(column, total);
         }
     }
@@ -114,7 +117,9 @@ pub fn summarise(
         weighted.sort_unstable();
         let mut stats = Stats::default();
         for stat in metric.stored {
-            stats.set(*stat, statistic(*stat, metric, &weighted));
+            let cell = metric.stat_cell(*stat);
+            let value = statistic(*stat, metric, &weighted);
+            stats.set(*stat, value.filter(|value| cell.fits(*value)));
         }
         summary.stats.insert(metric.name, stats);
     }
@@ -174,6 +179,7 @@ fn nearest_rank(sorted: &[Weighted], percent: i128) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::metric::CellType;
     use super::*;
 
     #[test]
@@ -221,6 +227,31 @@ mod tests {
             (stats.mean, stats.max),
             (Some(100), Some(1)),
             "mean has two digits"
+        );
+    }
+
+    #[test]
+    fn what_no_column_could_hold_is_not_known() {
+        // 10 million seconds of CPU in a millisecond; totals of 10^18 and more.
+        let most = CellType::Decimal18(6).largest();
+        let profile = Profile {
+            ts_ms: vec![1, 2],
+            interval_ms: vec![Some(1), Some(1)],
+            columns: [
+                (Column::CpuUserSeconds, vec![Some(999_999_999), Some(0)]),
+                (Column::CpuSystemSeconds, vec![Some(0), Some(0)]),
+                (Column::PressureIoSeconds, vec![Some(most), Some(1)]),
+            ]
+            .into(),
+        };
+        let window = TimeRange::new(TimestampMs(0), TimestampMs(2));
+        let summary = summarise(&profile, window, &[], Some(1));
+        let stats = summary.stats("cpu_used_cores");
+        assert_eq!((stats.p50, stats.p95, stats.max), (Some(0), None, None));
+        assert_eq!(summary.totals.get(&Column::PressureIoSeconds), None);
+        assert_eq!(
+            summary.totals.get(&Column::CpuUserSeconds),
+            Some(&999_999_999)
         );
     }
 }

@@ -151,8 +151,10 @@ impl Draft {
             Slot::Status => facts.status = Some(JobStatus::parse(text).ok_or_else(|| odd(slot))?),
             Slot::FailureReason => facts.failure_reason = owned(),
             Slot::RunnerDescription => facts.runner_description = owned(),
-            Slot::Region => self.placement.region = Some(RegionName::parse(text)?),
-            Slot::Machine => facts.machine = Some(Machine::parse(text)?),
+            Slot::Region => {
+                self.placement.region = Some(RegionName::parse(text).map_err(|_| odd(slot))?)
+            }
+            Slot::Machine => facts.machine = Some(Machine::parse(text).map_err(|_| odd(slot))?),
             Slot::MachineType => self.placement.machine_type = owned(),
             Slot::Executor => facts.executor = owned(),
             Slot::WebUrl => facts.web_url = owned(),
@@ -223,8 +225,8 @@ impl Draft {
                 runner: self.runner.map(RunnerKey),
             },
             job: JobRef {
-                source: Source::parse(&self.source)?,
-                job_id: JobId::parse(&self.job_id)?,
+                source: Source::parse(&self.source).map_err(|_| odd(Slot::Source))?,
+                job_id: JobId::parse(&self.job_id).map_err(|_| odd(Slot::JobId))?,
             },
             facts: self.facts,
             placement: self.placement,

@@ -2,10 +2,12 @@
 //! reader and the golden schema.
 
 use super::properties::Storage;
+use crate::error::{Error, Result};
 use crate::model::graph::{GRAPH_METRICS, GraphMetric, Stat};
 use crate::model::metric::{CellType, Column};
+use arrow_array::{ArrayRef, Decimal128Array};
 use arrow_schema::{DataType, Field, TimeUnit};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Type of a scalar column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +105,28 @@ pub(super) fn data_type(kind: Kind) -> DataType {
         Kind::Cell(CellType::Decimal9(scale)) => DataType::Decimal128(9, scale),
         Kind::Cell(CellType::Decimal18(scale)) => DataType::Decimal128(18, scale),
     }
+}
+
+/// An array of decimals. A number that does not fit is null: the library would cut it to the bits that
+/// its precision has, without a word.
+///
+/// # Errors
+/// `Internal` if `cell` is no decimal type (a bug).
+pub(super) fn decimals(
+    numbers: impl Iterator<Item = Option<i64>>,
+    cell: CellType,
+) -> Result<ArrayRef> {
+    let fitting = numbers.map(|number| number.filter(|number| cell.fits(*number)));
+    let array: Decimal128Array = fitting.map(|number| number.map(i128::from)).collect();
+    let DataType::Decimal128(precision, scale) = data_type(Kind::Cell(cell)) else {
+        return Err(Error::internal("a column of the jobs table is no decimal"));
+    };
+    let array = array
+        .with_precision_and_scale(precision, scale)
+        .map_err(|error| {
+            Error::internal("a decimal type of the jobs table is impossible").with_source(error)
+        })?;
+    Ok(Arc::new(array))
 }
 
 fn build() -> Vec<JobColumn> {
@@ -242,7 +266,19 @@ fn measures() -> Vec<JobColumn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::Array as _;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_number_that_does_not_fit_its_decimal_is_null() {
+        let numbers = [Some(999_999_999), Some(1_000_000_000), Some(-1 << 40), None];
+        let valid = |cell| -> Vec<bool> {
+            let array = decimals(numbers.into_iter(), cell).unwrap();
+            (0..numbers.len()).map(|row| array.is_valid(row)).collect()
+        };
+        assert_eq!(valid(CellType::Decimal9(4)), [true, false, false, false]);
+        assert_eq!(valid(CellType::Decimal18(2)), [true, true, true, false]);
+    }
 
     #[test]
     fn names_are_unique_and_the_sort_order_is_found() {

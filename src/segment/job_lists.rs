@@ -1,8 +1,8 @@
 //! The list columns of the `jobs` table: runner_tags, sections, gaps, resets.
 
-use super::job_columns::{Kind, data_type};
+use super::job_columns::{Kind, data_type, decimals};
 use crate::error::{Error, Result};
-use crate::model::archived::{SectionUsage, SummarisedRow};
+use crate::model::archived::{CPU_USED_CELL, SectionUsage, SummarisedRow};
 use crate::model::job::Section;
 use crate::model::metric::{CellType, Column};
 use crate::model::profile::Gap;
@@ -10,18 +10,18 @@ use crate::time::{TimeRange, TimestampMs};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, ArrayRef, Decimal128Array, Int64Array, ListArray, StringArray, StructArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields};
 use std::sync::Arc;
 
 const TIME: Kind = Kind::Time;
-const CPU: Kind = Kind::Cell(CellType::Decimal18(2));
+const CPU: Kind = Kind::Cell(CPU_USED_CELL);
 const BYTES: Kind = Kind::Cell(CellType::Int64);
 /// Amounts of all columns in one scale: the finest of the catalogue.
-const AMOUNT: Kind = Kind::Cell(CellType::Decimal18(6));
+const AMOUNT_CELL: CellType = CellType::Decimal18(AMOUNT_SCALE);
+const AMOUNT: Kind = Kind::Cell(AMOUNT_CELL);
 const AMOUNT_SCALE: i8 = 6;
 
 fn fields(list: &[(&str, Kind)]) -> Fields {
@@ -109,14 +109,6 @@ fn times(values: impl Iterator<Item = TimestampMs>) -> ArrayRef {
     Arc::new(micros.with_timezone("UTC"))
 }
 
-fn decimals(values: impl Iterator<Item = Option<i64>>, scale: i8) -> Result<ArrayRef> {
-    let array: Decimal128Array = values.map(|value| value.map(i128::from)).collect();
-    let array = array.with_precision_and_scale(18, scale).map_err(|error| {
-        Error::internal("a decimal type of the jobs table is impossible").with_source(error)
-    })?;
-    Ok(Arc::new(array))
-}
-
 fn numbers(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.collect::<Int64Array>())
 }
@@ -156,7 +148,7 @@ fn sections_array(rows: &[SummarisedRow]) -> Result<ArrayRef> {
         )),
         times(flat.items.iter().map(|item| item.0.range.from)),
         times(flat.items.iter().map(|item| item.0.range.to)),
-        decimals(usage(|usage| usage.cpu_used_seconds), 2)?,
+        decimals(usage(|usage| usage.cpu_used_seconds), CPU_USED_CELL)?,
         numbers(usage(|usage| usage.memory_used_bytes_max)),
         numbers(usage(|usage| usage.network_receive_bytes)),
         numbers(usage(|usage| usage.network_transmit_bytes)),
@@ -190,7 +182,7 @@ fn gaps_array(rows: &[SummarisedRow]) -> Result<ArrayRef> {
         times(flat.items.iter().map(|gap| gap.range.from)),
         times(flat.items.iter().map(|gap| gap.range.to)),
         Arc::new(metrics),
-        decimals(amounts, AMOUNT_SCALE)?,
+        decimals(amounts, AMOUNT_CELL)?,
     ];
     Ok(list(
         &flat,

@@ -2,7 +2,7 @@
 
 use super::digest::Digests;
 use super::job_cells::{self, Draft, Scalar};
-use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, sort_positions};
+use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
 use super::properties::{self, JOBS_PAGE_ROWS, Storage, ValueEncoding};
 use super::samples::BuiltFile;
@@ -14,7 +14,7 @@ use crate::num;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array as _, ArrayRef, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    Array as _, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow_schema::{Schema, SchemaRef};
@@ -130,10 +130,6 @@ fn scalar_array(column: &JobColumn, rows: &[SummarisedRow]) -> Result<ArrayRef> 
         Some(Scalar::Int(number)) => Some(number),
         _ => None,
     });
-    let decimal = |precision, scale| {
-        let array: Decimal128Array = ints.clone().map(|number| number.map(i128::from)).collect();
-        array.with_precision_and_scale(precision, scale)
-    };
     let array: ArrayRef = match column.kind {
         Kind::Text => Arc::new(
             scalars
@@ -154,16 +150,8 @@ fn scalar_array(column: &JobColumn, rows: &[SummarisedRow]) -> Result<ArrayRef> 
             Arc::new(ints.map(narrow).collect::<Int32Array>())
         }
         Kind::Cell(CellType::Int64) => Arc::new(ints.collect::<Int64Array>()),
-        Kind::Cell(cell @ (CellType::Decimal9(scale) | CellType::Decimal18(scale))) => {
-            let precision = if matches!(cell, CellType::Decimal9(_)) {
-                9
-            } else {
-                18
-            };
-            let array = decimal(precision, scale).map_err(|error| {
-                Error::internal("a decimal type of the jobs table is impossible").with_source(error)
-            })?;
-            Arc::new(array)
+        Kind::Cell(cell @ (CellType::Decimal9(_) | CellType::Decimal18(_))) => {
+            decimals(ints, cell)?
         }
     };
     Ok(array)
@@ -219,12 +207,29 @@ impl JobsFile {
     /// # Errors
     /// `Data` if it is not there or damaged.
     pub fn read(&self, row: usize) -> Result<SummarisedRow> {
-        self.read_range(row, 1)?.pop().ok_or_else(|| {
-            Error::data(
-                "segment_rows",
-                "a jobs file has fewer rows than the index says",
-            )
-        })
+        self.read_rows(&[row])?.pop().ok_or_else(fewer_rows)
+    }
+
+    /// The rows at these positions, which ascend, in one go: most of what a row costs is its pages.
+    ///
+    /// # Errors
+    /// `Data` if one is not there, or damaged.
+    pub fn read_rows(&self, positions: &[usize]) -> Result<Vec<SummarisedRow>> {
+        let mut selectors = Vec::with_capacity(2 * positions.len());
+        let mut reached = 0;
+        for position in positions {
+            let skipped = position.checked_sub(reached).ok_or_else(|| {
+                Error::data("segment_rows", "two jobs stand in one row of a jobs file")
+            })?;
+            selectors.extend([RowSelector::skip(skipped), RowSelector::select(1)]);
+            reached = position + 1;
+        }
+        let rows = self.select(RowSelection::from(selectors), positions.len())?;
+        if rows.len() == positions.len() {
+            Ok(rows)
+        } else {
+            Err(fewer_rows())
+        }
     }
 
     /// `len` rows from position `start`.
@@ -232,9 +237,12 @@ impl JobsFile {
     /// # Errors
     /// `Data` if the file is damaged.
     pub fn read_range(&self, start: usize, len: usize) -> Result<Vec<SummarisedRow>> {
+        let selection = vec![RowSelector::skip(start), RowSelector::select(len)];
+        self.select(RowSelection::from(selection), len)
+    }
+
+    fn select(&self, selection: RowSelection, len: usize) -> Result<Vec<SummarisedRow>> {
         let store = (*self.file.store).clone();
-        let selection =
-            RowSelection::from(vec![RowSelector::skip(start), RowSelector::select(len)]);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
             .with_row_selection(selection)
             .with_projection(self.filled.clone())
@@ -252,6 +260,13 @@ impl JobsFile {
         }
         Ok(rows)
     }
+}
+
+fn fewer_rows() -> Error {
+    Error::data(
+        "segment_rows",
+        "a jobs file has fewer rows than the index says",
+    )
 }
 
 /// The leaves that hold a value in some row group, by the footer's null counts. Lists are kept whole:

@@ -81,10 +81,7 @@ impl Reloader {
         let (regions, rules) = (next.declared.regions.len(), next.declared.rules.len());
         let sources = next.sources.len();
         self.sources.send_replace(next.sources.into());
-        // The registrations hold in any case; at worst a job waits for its own next look.
-        if let Err(error) = self.intake.declare(next.declared).await {
-            tracing::error!(error = error.chain(), "waiting jobs could not be woken");
-        }
+        self.intake.declare(next.declared).await;
         self.metrics.config_last_reload_successful.set(1);
         tracing::info!(regions, rules, sources, "the configuration was read again");
     }

@@ -126,6 +126,16 @@ impl Check {
         time
     }
 
+    fn queued(&mut self, seconds: Option<f64>) -> Option<i64> {
+        let ms = num::round_to_i64(seconds?.max(0.0) * 1e3);
+        let ms = ms.filter(|ms| *ms <= limits::QUEUED_MS_MAX);
+        if ms.is_none() {
+            self.problems
+                .push("queued_seconds is more than a year".to_owned());
+        }
+        ms
+    }
+
     fn parsed<T>(&mut self, parsed: Option<Result<T>>) -> Option<T> {
         match parsed? {
             Ok(value) => Some(value),
@@ -232,9 +242,7 @@ impl PutJob {
             created_at: check.time("created_at", self.created_at.as_deref()),
             started_at: check.time("started_at", self.started_at.as_deref()),
             finished_at: check.time("finished_at", self.finished_at.as_deref()),
-            queued_ms: self
-                .queued_seconds
-                .and_then(|seconds| num::round_to_i64(seconds.max(0.0) * 1e3)),
+            queued_ms: check.queued(self.queued_seconds),
             sections: check.sections(self.sections),
             in_whole_seconds: false,
         };

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::index::wire::{
     Reader, from_json, only_i64, put_i64, put_text, put_varint, put_zigzag, to_json,
 };
-use crate::index::{Family, corrupt};
+use crate::index::{Family, corrupt, stored};
 use crate::model::id::{JobId, JobKey, JobRef, ProjectKey, Source};
 use crate::model::record::JobRecord;
 use crate::num;
@@ -97,8 +97,8 @@ impl Family for Jobs {
             SEALED => {
                 let sealed = SealedJob {
                     job: JobRef {
-                        source: Source::parse(reader.text()?)?,
-                        job_id: JobId::parse(reader.text()?)?,
+                        source: stored(Self::NAME, Source::parse(reader.text()?))?,
+                        job_id: stored(Self::NAME, JobId::parse(reader.text()?))?,
                     },
                     project: ProjectKey(reader.zigzag()?),
                     listed_at: TimestampMs(reader.zigzag()?),
@@ -130,6 +130,7 @@ impl SealedJob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::index::keys::check;
     use crate::model::archived::RowKeys;
     use crate::model::job::MergedFacts;
@@ -151,8 +152,35 @@ mod tests {
 
         #[test]
         fn hostile_values_are_errors(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            prop_assume!(bytes.first() != Some(&RECORD));
-            let _outcome = Jobs::decode_value(&bytes);
+            match Jobs::decode_value(&bytes) {
+                // Whatever is taken for an entry is one.
+                Ok(entry) => check::round_trip::<Jobs>(&JobKey(1), &entry),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Data),
+            }
+        }
+
+        #[test]
+        fn cut_and_changed_entries_are_errors_or_other_entries(at in 0usize..40, bit in 0u32..8) {
+            let sealed = JobEntry::Sealed(SealedJob {
+                job: job_ref(),
+                project: ProjectKey(1 << 40),
+                listed_at: TimestampMs(1_764_000_000_000),
+                date: Date(20_000),
+                segment: 300,
+                jobs_row: 70_000,
+                first_row: 1 << 33,
+                rows: 5,
+            });
+            let good = Jobs::encode_value(&sealed).unwrap();
+            let cut = &good[..at.min(good.len() - 1)];
+            prop_assert_eq!(Jobs::decode_value(cut).unwrap_err().kind(), ErrorKind::Data);
+            let mut bad = good.clone();
+            let at = at % good.len();
+            bad[at] ^= 1 << bit;
+            match Jobs::decode_value(&bad) {
+                Ok(entry) => prop_assert_ne!(entry, sealed),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Data),
+            }
         }
     }
 

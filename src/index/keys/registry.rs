@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::index::wire::{Reader, from_json, put_text, to_json};
-use crate::index::{Family, corrupt};
+use crate::index::{Family, corrupt, stored};
 use crate::model::id::{RegionName, RunnerId, Source};
 use crate::model::runner::{Region, Runner, RunnerRef};
 
@@ -27,7 +27,7 @@ impl Family for Regions {
     }
 
     fn decode_key(bytes: &[u8]) -> Result<RegionName> {
-        RegionName::parse(utf8(Self::NAME, bytes)?)
+        stored(Self::NAME, RegionName::parse(utf8(Self::NAME, bytes)?))
     }
 
     fn encode_value(value: &Region) -> Result<Vec<u8>> {
@@ -55,8 +55,11 @@ impl Family for Runners {
 
     fn decode_key(bytes: &[u8]) -> Result<RunnerRef> {
         let mut reader = Reader::new(Self::NAME, bytes);
-        let source = Source::parse(reader.text()?)?;
-        let runner_id = RunnerId::parse(utf8(Self::NAME, reader.rest())?)?;
+        let source = stored(Self::NAME, Source::parse(reader.text()?))?;
+        let runner_id = stored(
+            Self::NAME,
+            RunnerId::parse(utf8(Self::NAME, reader.rest())?),
+        )?;
         Ok(RunnerRef { source, runner_id })
     }
 

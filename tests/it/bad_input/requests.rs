@@ -122,6 +122,7 @@ async fn every_wrong_value_is_named_at_once() {
         "status": "done", "name": "n".repeat(1_025), "ref": "a\nb", "project_id": "",
         "pipeline_id": "1".repeat(201), "created_at": "yesterday", "started_at": "1772323200",
         "finished_at": "1999-01-01T00:00:00Z", "runner_tags": vec!["t"; 101],
+        "queued_seconds": 1e12,
     });
     let parts = [
         "status \"done\" is unknown",
@@ -134,6 +135,7 @@ async fn every_wrong_value_is_named_at_once() {
         "started_at \"1772323200\" is not an RFC 3339 time",
         "finished_at \"1999",
         "runner_tags: at most 100",
+        "queued_seconds is more than a year",
     ];
     let detail = api
         .put(JOB, &body)

@@ -2,8 +2,14 @@
 
 use super::*;
 use crate::ingest::assemble::names;
+use crate::model::archived::{
+    Bounds, CPU_USED_CELL, CoTenancy, JobRow, Placement, RowKeys, SummarisedRow,
+};
+use crate::model::graph::GRAPH_METRICS;
+use crate::model::id::{JobId, JobKey, JobRef, ProjectKey, Source};
+use crate::model::job::{JobFacts, Section};
 use crate::model::runner::Preset;
-use crate::model::{summary, usage};
+use crate::model::usage;
 use proptest::prelude::*;
 
 const COLUMN: Column = Column::NetworkReceiveBytes;
@@ -136,6 +142,58 @@ fn check_shape(input: &Input<'_>, assembled: &Assembled) -> Result<(), TestCaseE
     let missing: i64 = holes.map(|gap| gap.range.overlap_ms(input.window)).sum();
     let covered = usage::covered_ms(profile, input.window, findings.scrape_interval_ms);
     prop_assert_eq!(covered + missing, input.window.len_ms());
+    Ok(())
+}
+
+/// What is computed of a profile fits the columns that hold it.
+fn check_statistics(window: TimeRange, assembled: Assembled) -> Result<(), TestCaseError> {
+    let section = Section {
+        name: "all".to_owned(),
+        range: window,
+    };
+    let row = JobRow {
+        keys: RowKeys {
+            project: ProjectKey(1),
+            job: JobKey(1),
+            part: 0,
+            runner: None,
+        },
+        job: JobRef {
+            source: Source::parse("ci").unwrap(),
+            job_id: JobId::parse("1").unwrap(),
+        },
+        facts: JobFacts {
+            started_at: Some(window.from),
+            finished_at: Some(window.to),
+            sections: Some(vec![section]),
+            ..JobFacts::default()
+        },
+        placement: Placement::default(),
+        findings: assembled.findings,
+        co_tenancy: CoTenancy::default(),
+        amended_at: None,
+    };
+    let row = SummarisedRow::compute(row, &assembled.profile);
+    for (column, total) in &row.summary.totals {
+        prop_assert!(
+            column.spec().cell.total().fits(*total),
+            "{column:?}: {total}"
+        );
+    }
+    for metric in GRAPH_METRICS {
+        for stat in metric.stored {
+            let value = row.summary.stats(metric.name).get(*stat);
+            let fits = value.is_none_or(|value| metric.stat_cell(*stat).fits(value));
+            prop_assert!(fits, "{} {stat:?}: {value:?}", metric.name);
+        }
+    }
+    let used = row.sections[0].cpu_used_seconds;
+    prop_assert!(used.is_none_or(|used| CPU_USED_CELL.fits(used)));
+    for (column, proven) in Bounds::compute(&row.row, &assembled.profile).0 {
+        let cell = column.spec().cell.total();
+        prop_assert!(cell.fits(proven.low) && proven.high.is_none_or(|high| cell.fits(high)));
+        prop_assert!(proven.high.is_none_or(|high| proven.low <= high));
+    }
     Ok(())
 }
 
@@ -301,12 +359,8 @@ proptest! {
             ..input
         };
         check_shape(&wide, &assemble(&wide))?;
-        let _ = summary::summarise(
-            &assembled.profile,
-            window,
-            &assembled.findings.gaps,
-            assembled.findings.scrape_interval_ms,
-        );
+        check_statistics(window, assembled)?;
+        check_statistics(window, assemble(&wide))?;
     }
 
     #[test]

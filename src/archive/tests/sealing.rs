@@ -1,0 +1,132 @@
+//! Sealing when something is in its way.
+
+use super::*;
+
+#[test]
+fn sealing_waits_for_room_in_a_full_commit_queue() {
+    let bench = Bench::new();
+    bench.archived(1, 3);
+    let committer = &bench.archive().committer;
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let blocker = committer.submit(move |_| {
+        begun.send(()).unwrap();
+        held.recv().map_err(|_| Error::internal("nobody let go"))
+    });
+    begins.recv().unwrap();
+    let waiting: Vec<_> = (0..crate::limits::COMMIT_QUEUE)
+        .map(|_| committer.submit(|txn| txn.next("job")))
+        .collect();
+    assert!(committer.submit(|_| Ok(())).wait().is_err(), "it is full");
+    let sealed = std::thread::scope(|scope| {
+        let sealing = scope.spawn(|| bench.archive().seal_all());
+        go.send(()).unwrap();
+        sealing.join().unwrap()
+    });
+    assert_eq!(sealed.unwrap().len(), 1);
+    blocker.wait().unwrap();
+    assert!(waiting.into_iter().all(|reply| reply.wait().is_ok()));
+}
+
+fn due_ever(bench: &Bench) -> usize {
+    let policy = SealPolicy::default();
+    let dates = bench.archive().staged_dates();
+    dates.due(&policy, TimestampMs(i64::MAX)).len()
+}
+
+#[test]
+fn what_cannot_be_sealed_does_not_make_a_date_due() {
+    let mut bench = Bench::new();
+    for number in 1..=5 {
+        bench.archived(number, 3);
+    }
+    // 1 is to be fetched again, the record of 2 is unreadable, the profile of 3 is damaged.
+    bench.corrected(1);
+    let (second, third) = (bench.read(2).0.keys.job, bench.read(3).0.keys);
+    bench.damage(second);
+    let archive = bench.archive();
+    let date = archive.staged_dates().dates()[0];
+    let mut changes = crate::index::Changes::default();
+    let place = keys::staged::StagedKey {
+        date,
+        project: third.project,
+        job: third.job,
+        part: 0,
+    };
+    changes.damage::<keys::staged::Staged>(&place, b"12345678damaged");
+    archive.index.write(&changes).unwrap();
+    let sealed = archive.seal_all().unwrap();
+    assert_eq!(sealed.iter().map(|segment| segment.jobs).sum::<u64>(), 2);
+    assert_eq!(due_ever(&bench), 0, "nothing is left that could be sealed");
+    assert!(bench.archive().seal_due().unwrap().is_empty());
+    bench.reopen();
+    // The damage of a profile shows when it is read: one look is in vain.
+    assert!(bench.archive().seal_all().unwrap().is_empty());
+    assert_eq!(due_ever(&bench), 0);
+    // What was fetched again is sealed.
+    bench.staged(1, 0);
+    assert_eq!(due_ever(&bench), 1, "kept samples are counted again");
+    assert_eq!(bench.archive().seal_all().unwrap().len(), 1);
+    assert_eq!(bench.read(1).0.state, State::Archived);
+}
+
+#[test]
+fn what_is_staged_during_a_count_is_not_lost() {
+    let bench = Bench::new();
+    bench.archived(1, 3);
+    let archive = bench.archive();
+    let date = archive.staged_dates().dates()[0];
+    archive.staged_dates().begin(date);
+    bench.archived(2, 3);
+    // The count of a seal that did not see the second job.
+    archive.staged_dates().finish(date, Default::default());
+    assert_eq!(due_ever(&bench), 1);
+    archive.seal_all().unwrap();
+    assert_eq!(due_ever(&bench), 0);
+}
+
+#[test]
+fn a_job_is_counted_when_it_is_durable_and_not_before() {
+    let bench = Bench::new();
+    bench.accept(1, finished(1, 3)).unwrap();
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let blocker = bench
+        .archive()
+        .committer
+        .submit(move |_| held.recv().map_err(|_| Error::internal("nobody let go")));
+    let staging = Staging {
+        record: bench.record(1),
+        placement: Placement::default(),
+        findings: findings(1, 3),
+        profile: profile(1, 3),
+    };
+    let staged = bench.archive().stage(staging);
+    assert_eq!(due_ever(&bench), 0, "a count now would forget it again");
+    go.send(()).unwrap();
+    blocker.wait().unwrap();
+    assert_eq!(staged.wait().unwrap(), Staged::Archived);
+    assert_eq!(due_ever(&bench), 1);
+}
+
+#[test]
+fn a_date_that_cannot_be_sealed_does_not_keep_the_others_from_it() {
+    let bench = Bench::new();
+    bench.archived(1, 3);
+    bench.archived(100_000, 3);
+    let archive = bench.archive();
+    let dates = archive.staged_dates().dates();
+    assert_eq!(dates.len(), 2);
+    // A file where the first date's folder would be.
+    let root = bench.root.path().join("tables/samples");
+    std::fs::write(root.join(format!("date={}", dates[0])), b"in the way").unwrap();
+    assert!(archive.seal_all().is_err());
+    let sealed = bench.read(100_000).0.keys.job;
+    assert!(
+        archive
+            .index
+            .get::<keys::jobs::Jobs>(&sealed)
+            .unwrap()
+            .is_some_and(|entry| matches!(entry, keys::jobs::JobEntry::Sealed(_)))
+    );
+    assert_eq!(archive.staged_dates().dates(), dates[..1]);
+}
