@@ -14,6 +14,7 @@ use arrow_ipc::reader::StreamReader;
 use arrow_schema::{DataType, SchemaRef};
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 fn stored() -> ProfileTable {
     let mut table = table();
@@ -48,7 +49,7 @@ fn read_arrow(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>) {
 fn read_parquet(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>) {
     let bytes = Bytes::copy_from_slice(bytes);
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
-    let schema = builder.schema().clone();
+    let schema = Arc::clone(builder.schema());
     let batches = builder.build().unwrap().map(Result::unwrap).collect();
     (schema, batches)
 }
