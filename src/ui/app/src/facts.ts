@@ -72,7 +72,9 @@ function memory(job: Job, frame: Frame | null, placed: readonly Placed[], window
   const [first, last] = [when[0], when[when.length - 1]];
   if (first !== undefined && last !== undefined) {
     const times = [text("Between "), value(offset(first.from - window.from)), text(" and "), value(offset(last.to - window.from))];
-    sentences.push([...times, ...(when.length === 1 ? during(placed, first.to) : []), text(".")]);
+    // A section is named only if all of that time lies in it.
+    const sure = sectionAt(placed, first.from) === sectionAt(placed, last.to);
+    sentences.push([...times, ...(sure ? during(placed, last.to) : []), text(".")]);
   }
   const of: Part[] = total === null ? [] : [text(" of "), value(bytes(total))];
   if (found !== null) {

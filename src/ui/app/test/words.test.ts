@@ -35,8 +35,8 @@ describe("the sentences", () => {
       "Which command? Longest: unit_tests, 30 s. Runner too small? 1.9 of 4 cores on average. CPU used: 3.94 at most.");
   });
   test("say when the kills were counted, and during what", () => {
-    const killed = { ...samples, metrics: { ...samples.metrics, oom_kills: { values: [0, 2, 0] } } };
-    expect(say({}, killed)).toContain("2 out-of-memory kills. Between +00:15 and +00:30, during unit_tests. ");
+    const killed = { ...samples, metrics: { ...samples.metrics, oom_kills: { values: [0, 0, 2] } } };
+    expect(say({}, killed)).toContain("2 out-of-memory kills. Between +00:30 and +00:45, during unit_tests. ");
     const twice = { ...samples, metrics: { ...samples.metrics, oom_kills: { values: [0, 1, 1] } } };
     expect(say({}, twice)).toContain("Between +00:15 and +00:45. ");
     expect(say({ summary: null, state: "live" }, killed)).toContain("2 out-of-memory kills.");
