@@ -10,7 +10,7 @@ use crate::time::TimestampMs;
 pub const UNKNOWN_SCRAPE_INTERVAL_MS: i64 = 60_000;
 /// The most common scrape interval: when to look first if it is not known. Whether that was too early
 /// is decided by the interval that the data shows.
-const HOPED_SCRAPE_INTERVAL_MS: i64 = 15_000;
+pub const HOPED_SCRAPE_INTERVAL_MS: i64 = 15_000;
 /// The longest scrape interval that data alone can show: Prometheus itself takes a series for gone
 /// after five minutes. Longer distances are holes.
 const PLAUSIBLE_SCRAPE_INTERVAL_MS: i64 = 300_000;

@@ -75,7 +75,7 @@ fn frame(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Unfit> {
     let length = length
         .iter()
         .rev()
-        .fold(0_u64, |length, byte| length << 7 | u64::from(byte & 0x7f));
+        .fold(0_u64, |length, byte| (length << 7) | u64::from(byte & 0x7f));
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > limits::FETCH_BYTES_MAX {
         return Err(Unfit::TooLarge);

@@ -42,7 +42,6 @@ mod status;
 mod wire;
 mod xor;
 
-/// The decoders alone, for the benches.
 #[cfg(feature = "testkit")]
 pub mod decoders;
 #[cfg(test)]

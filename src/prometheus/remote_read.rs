@@ -13,7 +13,7 @@ use super::site::Site;
 use super::wire::{ReadRequest, ResponseType};
 use super::{samples, select};
 use crate::limits;
-use crate::model::settle::DEFAULT_SCRAPE_INTERVAL_MS;
+use crate::model::settle::HOPED_SCRAPE_INTERVAL_MS;
 use crate::source_port::{RawSeries, SeriesRequest, SourceErrorKind};
 use prost::Message as _;
 use reqwest::Method;
@@ -57,7 +57,7 @@ pub(super) async fn read(
 /// Whether each series has more than some 100 samples in the window.
 fn is_long(request: &SeriesRequest) -> bool {
     let interval = request.region.scrape_interval_ms();
-    let interval = interval.unwrap_or(DEFAULT_SCRAPE_INTERVAL_MS).max(1);
+    let interval = interval.unwrap_or(HOPED_SCRAPE_INTERVAL_MS).max(1);
     request.range.len_ms() / interval > CHUNKS_FROM_SAMPLES
 }
 

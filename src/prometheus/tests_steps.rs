@@ -4,7 +4,7 @@ use super::tests::{FROM, IMPATIENT, MINUTE, PATIENT, checked, request, series, s
 use super::*;
 use crate::limits;
 use crate::source_port::SourceErrorKind::{self, Invalid, Refused, Unreachable};
-use crate::testkit::fake_prometheus::{FakePrometheus, read_response, remote_read_reply, snappy};
+use crate::testkit::fake_prometheus::{read_response, remote_read_reply, snappy};
 use crate::testkit::scripted::{Answer, Received, Reply, ScriptedServer};
 use crate::testkit::streamed::{self, xor_chunk as encode};
 use crate::time::{TimeRange, TimestampMs};
@@ -337,11 +337,10 @@ async fn chunks_are_asked_for_long_windows_and_only_while_they_are_understood() 
     assert_eq!(asked, [vec![1, 0], vec![0], vec![0], vec![0]]);
 
     // The registered interval decides what is long; a server may answer the other form.
-    let fast = SeriesRequest {
+    let mut fast = SeriesRequest {
         range: request("").range,
         ..long.clone()
     };
-    let mut fast = fast;
     fast.region.scrape_interval_seconds = Some(0.5);
     let server = only(Way::Samples, Way::Samples.reply("m:9100", &samples)).await;
     fast.region.url = server.url();
@@ -359,13 +358,11 @@ async fn limited(
     status: u16,
     said: &'static str,
 ) -> (ScriptedServer, Vec<(i64, f64)>) {
-    let fake = FakePrometheus::start().await.unwrap();
     let samples: Vec<_> = (0..240)
         .map(|at| (FROM + 15_000 * at, crate::num::to_f64(at)))
         .collect();
     let all = samples.clone();
     let server = ScriptedServer::start(move |request| {
-        let _alive = &fake;
         let plain = snap::raw::Decoder::new()
             .decompress_vec(&request.body)
             .unwrap();

@@ -154,7 +154,7 @@ impl<'a> Bits<'a> {
     fn take_wide(&mut self, count: usize) -> Option<u64> {
         match count.checked_sub(32) {
             None | Some(0) => self.take(count),
-            Some(low) => Some(self.take(32)? << low | self.take(low)?),
+            Some(low) => Some((self.take(32)? << low) | self.take(low)?),
         }
     }
 

@@ -137,7 +137,7 @@ impl BitWriter {
             if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
-            let bit = u8::from(value >> at & 1 == 1);
+            let bit = u8::from((value >> at) & 1 == 1);
             if let Some(last) = self.bytes.last_mut() {
                 *last |= bit << (7 - self.used % 8);
             }
@@ -148,7 +148,7 @@ impl BitWriter {
     /// Seven bits a byte, lowest first.
     pub fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.bits(value & 0x7f | 0x80, 8);
+            self.bits((value & 0x7f) | 0x80, 8);
             value >>= 7;
         }
         self.bits(value, 8);
