@@ -138,7 +138,8 @@ impl Server {
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,
-            pool: pool.clone(),
+            // Its own: slow readers of the API must not hold up archiving.
+            pool: BlockingPool::new(limits::PIPELINE_THREADS),
             clock: self.clock,
             metrics: Arc::clone(&metrics),
             wake,

@@ -103,23 +103,13 @@ impl Archive {
     /// # Errors
     /// As [`Archive::region`].
     pub fn registered(&self, source: &Source, facts: &JobFacts) -> Result<Registered> {
-        let put = match &facts.runner_id {
-            Some(id) => self.index.get::<Runners>(&RunnerRef {
-                source: source.clone(),
-                runner_id: RunnerId::parse(id)?,
-            })?,
-            None => None,
-        };
-        let by_rule = || Some(self.declared().rule(source, facts)?.runner.clone());
-        let runner = put.or_else(by_rule);
-        let region = match &runner {
-            Some(runner) => self.region(&runner.region)?,
-            None => None,
-        };
-        Ok(Registered {
-            runner,
-            region: region.map(|entry| entry.value),
-        })
+        resolve(
+            &self.declared(),
+            source,
+            facts,
+            |name| self.index.get::<Runners>(name),
+            |name| self.index.get::<Regions>(name),
+        )
     }
 
     /// Replaces everything that the configuration declares, at once.
@@ -130,7 +120,35 @@ impl Archive {
             .unwrap_or_else(PoisonError::into_inner) = declared;
     }
 
-    fn declared(&self) -> Arc<Declared> {
+    pub(super) fn declared(&self) -> Arc<Declared> {
         Arc::clone(&self.declared.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Who ran a job, with what was put as the two functions find it: what was put wins over what the
+/// configuration declares.
+pub(super) fn resolve(
+    declared: &Declared,
+    source: &Source,
+    facts: &JobFacts,
+    put_runner: impl FnOnce(&RunnerRef) -> Result<Option<Runner>>,
+    put_region: impl FnOnce(&RegionName) -> Result<Option<Region>>,
+) -> Result<Registered> {
+    let put = match &facts.runner_id {
+        Some(id) => put_runner(&RunnerRef {
+            source: source.clone(),
+            runner_id: RunnerId::parse(id)?,
+        })?,
+        None => None,
+    };
+    let by_rule = || Some(declared.rule(source, facts)?.runner.clone());
+    let runner = put.or_else(by_rule);
+    let region = match &runner {
+        Some(runner) => {
+            let put = put_region(&runner.region)?;
+            put.or_else(|| Some(declared.region(&runner.region)?.value))
+        }
+        None => None,
+    };
+    Ok(Registered { runner, region })
 }

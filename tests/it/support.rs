@@ -6,7 +6,7 @@
 
 mod world;
 
-pub(crate) use world::{World, after_all_jobs, fleet_job, load_fleet, report, with};
+pub(crate) use world::{FLEET, World, after_all_jobs, fleet_job, load_fleet, report, with};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
