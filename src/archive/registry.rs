@@ -152,3 +152,66 @@ pub(super) fn resolve(
     };
     Ok(Registered { runner, region })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{Acceptance, Settings};
+    use crate::model::id::{JobId, JobRef};
+    use crate::model::job::JobEvent;
+    use crate::model::registry::{Place, Rule, Runners as For};
+    use crate::model::settle::first_delay_ms;
+    use crate::time::SystemClock;
+
+    fn region(seconds: f64) -> Region {
+        let body = serde_json::json!({"url": "http://h", "scrape_interval_seconds": seconds});
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn a_job_is_due_by_the_interval_of_its_region_wherever_that_is_registered() {
+        let (root, clock) = (tempfile::tempdir().unwrap(), SystemClock::shared());
+        let start = clock.now();
+        let archive = Archive::open(root.path(), Settings::default(), clock).unwrap();
+        let end = start.plus_ms(3_600_000);
+        let source = Source::parse("gitlab").unwrap();
+        let due = |job_id: &str| {
+            let event = JobEvent {
+                job: JobRef {
+                    source: source.clone(),
+                    job_id: JobId::parse(job_id).unwrap(),
+                },
+                facts: JobFacts {
+                    runner_id: Some("7".to_owned()),
+                    started_at: Some(start),
+                    finished_at: Some(end),
+                    ..JobFacts::default()
+                },
+            };
+            let Acceptance::Accepted(job) = archive.accept(event, None).wait().unwrap() else {
+                panic!("nothing is sealed");
+            };
+            job.due.unwrap()
+        };
+        assert_eq!(due("1"), end.plus_ms(first_delay_ms(None)));
+
+        let name = RegionName::parse("eu").unwrap();
+        let place = Place {
+            file: "f.toml".into(),
+            key: String::new(),
+            line: 1,
+        };
+        let rule = Rule {
+            runners: For::Ids(source.clone(), [RunnerId::parse("7").unwrap()].into()),
+            runner: Runner::new(name.clone(), None, None),
+            place: place.clone(),
+        };
+        archive.declare(Arc::new(Declared {
+            regions: [(name.clone(), (region(60.0), place))].into(),
+            rules: vec![rule],
+        }));
+        assert_eq!(due("2"), end.plus_ms(first_delay_ms(Some(60_000))));
+        archive.put_region(name, region(30.0)).wait().unwrap();
+        assert_eq!(due("3"), end.plus_ms(first_delay_ms(Some(30_000))));
+    }
+}
