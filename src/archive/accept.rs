@@ -4,7 +4,7 @@ use super::amend;
 use super::commit::Txn;
 use super::find::staged_key;
 use super::listed::Listed;
-use super::{Archive, Reply, find, lookups};
+use super::{Archive, Reply, find, lookups, registry};
 use crate::error::{Error, Result};
 use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
@@ -13,10 +13,10 @@ use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::registry::{Regions, Runners};
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::RowKeys;
-use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, RunnerId, RunnerKey, Source};
+use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, RunnerKey, Source};
 use crate::model::job::{JobEvent, JobFacts, JobStatus, MergedFacts};
 use crate::model::record::{JobRecord, Waiting};
-use crate::model::runner::RunnerRef;
+use crate::model::registry::Declared;
 use crate::model::settle;
 use crate::model::state::Reason;
 use crate::time::TimestampMs;
@@ -62,10 +62,10 @@ impl Archive {
         look_up_at: Option<TimestampMs>,
     ) -> Reply<Acceptance> {
         let now = self.clock.now();
-        let archiver = self.archiver;
+        let (archiver, declared) = (self.archiver, self.declared());
         self.committer.submit(move |txn| {
             let job = event.job.clone();
-            let acceptance = accept(txn, archiver, event, sealed, now)?;
+            let acceptance = accept(txn, archiver, &declared, event, sealed, now)?;
             if let (Acceptance::Accepted(accepted), Some(due)) = (acceptance, look_up_at)
                 && accepted.changed
             {
@@ -99,6 +99,7 @@ impl Archive {
 fn accept(
     txn: &mut Txn<'_>,
     archiver: Archiver,
+    declared: &Declared,
     event: JobEvent,
     sealed_facts: Option<JobFacts>,
     now: TimestampMs,
@@ -116,7 +117,7 @@ fn accept(
         .flatten();
     match (known, entry) {
         (Some(key), Some(JobEntry::Record(record))) => {
-            merge(txn, archiver, key, *record, event.facts, now).map(Acceptance::Accepted)
+            merge(txn, archiver, declared, key, *record, event.facts, now).map(Acceptance::Accepted)
         }
         (Some(key), Some(JobEntry::Sealed(sealed))) => {
             match amend::amend(txn, archiver, key, &sealed, event.facts, sealed_facts, now)? {
@@ -144,7 +145,7 @@ fn accept(
                 waiting: None,
                 archived: None,
             };
-            create(txn, archiver, record, event.facts, now).map(Acceptance::Accepted)
+            create(txn, archiver, declared, record, event.facts, now).map(Acceptance::Accepted)
         }
         (Some(_), None) => Err(Error::data(
             "job_entry_missing",
@@ -159,13 +160,14 @@ fn accept(
 fn create(
     txn: &mut Txn<'_>,
     archiver: Archiver,
+    declared: &Declared,
     mut record: JobRecord,
     said: JobFacts,
     now: TimestampMs,
 ) -> Result<Accepted> {
     record.merged.merge(said)?;
     record.keys = resolve_keys(txn, archiver, &record)?;
-    record.waiting = next_waiting(txn, &record, now)?;
+    record.waiting = next_waiting(txn, declared, &record, now)?;
     listed(&record).enter(txn)?;
     store(txn, None, &record)
 }
@@ -173,6 +175,7 @@ fn create(
 fn merge(
     txn: &mut Txn<'_>,
     archiver: Archiver,
+    declared: &Declared,
     key: JobKey,
     old: JobRecord,
     said: JobFacts,
@@ -207,7 +210,7 @@ fn merge(
         }
     };
     if needs_archiving(&old, &new) {
-        new.waiting = next_waiting(txn, &new, now)?;
+        new.waiting = next_waiting(txn, declared, &new, now)?;
     }
     listed(&new).replace(&listed(&old), txn)?;
     let stored = store(txn, old.waiting.as_ref(), &new)?;
@@ -281,7 +284,12 @@ fn needs_archiving(old: &JobRecord, new: &JobRecord) -> bool {
 }
 
 /// When a job that is over is first looked at.
-fn next_waiting(txn: &Txn<'_>, record: &JobRecord, now: TimestampMs) -> Result<Option<Waiting>> {
+fn next_waiting(
+    txn: &Txn<'_>,
+    declared: &Declared,
+    record: &JobRecord,
+    now: TimestampMs,
+) -> Result<Option<Waiting>> {
     let facts = record.merged.facts();
     let waiting = |due, reason| {
         Some(Waiting {
@@ -292,33 +300,22 @@ fn next_waiting(txn: &Txn<'_>, record: &JobRecord, now: TimestampMs) -> Result<O
         })
     };
     if let Some(window) = facts.window() {
-        let due = window
-            .to
-            .plus_ms(settle::first_delay_ms(scrape_interval_ms(txn, record)?));
+        let region = registry::resolve(
+            declared,
+            &record.job.source,
+            facts,
+            |name| txn.get::<Runners>(name),
+            |name| txn.get::<Regions>(name),
+        )?
+        .region;
+        let interval = region.and_then(|region| region.scrape_interval_ms());
+        let due = window.to.plus_ms(settle::first_delay_ms(interval));
         return Ok(waiting(due.max(now), Reason::Settling));
     }
     if facts.is_over() && facts.started_at.is_none() {
         return Ok(waiting(now.plus_ms(LATE_START_MS), Reason::WaitingForStart));
     }
     Ok(None)
-}
-
-/// The scrape interval registered for the job's region, if any.
-fn scrape_interval_ms(txn: &Txn<'_>, record: &JobRecord) -> Result<Option<i64>> {
-    let Some(runner_id) = &record.merged.facts().runner_id else {
-        return Ok(None);
-    };
-    let runner = RunnerRef {
-        source: record.job.source.clone(),
-        runner_id: RunnerId::parse(runner_id)?,
-    };
-    let region = txn
-        .get::<Runners>(&runner)?
-        .map(|runner| txn.get::<Regions>(&runner.region));
-    Ok(region
-        .transpose()?
-        .flatten()
-        .and_then(|region| region.scrape_interval_ms()))
 }
 
 /// Project and runner keys, allotted at first sight.

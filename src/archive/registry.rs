@@ -103,23 +103,13 @@ impl Archive {
     /// # Errors
     /// As [`Archive::region`].
     pub fn registered(&self, source: &Source, facts: &JobFacts) -> Result<Registered> {
-        let put = match &facts.runner_id {
-            Some(id) => self.index.get::<Runners>(&RunnerRef {
-                source: source.clone(),
-                runner_id: RunnerId::parse(id)?,
-            })?,
-            None => None,
-        };
-        let by_rule = || Some(self.declared().rule(source, facts)?.runner.clone());
-        let runner = put.or_else(by_rule);
-        let region = match &runner {
-            Some(runner) => self.region(&runner.region)?,
-            None => None,
-        };
-        Ok(Registered {
-            runner,
-            region: region.map(|entry| entry.value),
-        })
+        resolve(
+            &self.declared(),
+            source,
+            facts,
+            |name| self.index.get::<Runners>(name),
+            |name| self.index.get::<Regions>(name),
+        )
     }
 
     /// Replaces everything that the configuration declares, at once.
@@ -130,7 +120,98 @@ impl Archive {
             .unwrap_or_else(PoisonError::into_inner) = declared;
     }
 
-    fn declared(&self) -> Arc<Declared> {
+    pub(super) fn declared(&self) -> Arc<Declared> {
         Arc::clone(&self.declared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Who ran a job, with what was put as the two functions find it: what was put wins over what the
+/// configuration declares.
+pub(super) fn resolve(
+    declared: &Declared,
+    source: &Source,
+    facts: &JobFacts,
+    put_runner: impl FnOnce(&RunnerRef) -> Result<Option<Runner>>,
+    put_region: impl FnOnce(&RegionName) -> Result<Option<Region>>,
+) -> Result<Registered> {
+    let put = match &facts.runner_id {
+        Some(id) => put_runner(&RunnerRef {
+            source: source.clone(),
+            runner_id: RunnerId::parse(id)?,
+        })?,
+        None => None,
+    };
+    let by_rule = || Some(declared.rule(source, facts)?.runner.clone());
+    let runner = put.or_else(by_rule);
+    let region = match &runner {
+        Some(runner) => {
+            let put = put_region(&runner.region)?;
+            put.or_else(|| Some(declared.region(&runner.region)?.value))
+        }
+        None => None,
+    };
+    Ok(Registered { runner, region })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{Acceptance, Settings};
+    use crate::model::id::{JobId, JobRef};
+    use crate::model::job::JobEvent;
+    use crate::model::registry::{Place, Rule, Runners as For};
+    use crate::model::settle::first_delay_ms;
+    use crate::time::SystemClock;
+
+    fn region(seconds: f64) -> Region {
+        let body = serde_json::json!({"url": "http://h", "scrape_interval_seconds": seconds});
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn a_job_is_due_by_the_interval_of_its_region_wherever_that_is_registered() {
+        let (root, clock) = (tempfile::tempdir().unwrap(), SystemClock::shared());
+        let start = clock.now();
+        let archive = Archive::open(root.path(), Settings::default(), clock).unwrap();
+        let end = start.plus_ms(3_600_000);
+        let source = Source::parse("gitlab").unwrap();
+        let due = |job_id: &str| {
+            let event = JobEvent {
+                job: JobRef {
+                    source: source.clone(),
+                    job_id: JobId::parse(job_id).unwrap(),
+                },
+                facts: JobFacts {
+                    runner_id: Some("7".to_owned()),
+                    started_at: Some(start),
+                    finished_at: Some(end),
+                    ..JobFacts::default()
+                },
+            };
+            let Acceptance::Accepted(job) = archive.accept(event, None).wait().unwrap() else {
+                panic!("nothing is sealed");
+            };
+            job.due.unwrap()
+        };
+        assert_eq!(due("1"), end.plus_ms(first_delay_ms(None)));
+
+        let name = RegionName::parse("eu").unwrap();
+        let place = Place {
+            file: "f.toml".into(),
+            key: String::new(),
+            line: 1,
+        };
+        let rule = Rule {
+            runners: For::Ids(source.clone(), [RunnerId::parse("7").unwrap()].into()),
+            runner: Runner::new(name.clone(), None, None),
+            place: place.clone(),
+        };
+        archive.declare(Arc::new(Declared {
+            regions: [(name.clone(), (region(60.0), place))].into(),
+            rules: vec![rule],
+        }));
+        assert_eq!(due("2"), end.plus_ms(first_delay_ms(Some(60_000))));
+        archive.put_region(name, region(30.0)).wait().unwrap();
+        assert_eq!(due("3"), end.plus_ms(first_delay_ms(Some(30_000))));
     }
 }

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::secret::Secret;
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 /// `Invalid` if it cannot be read or holds anything wrong; every problem is named.
 pub fn read_config(path: &Path) -> Result<Config> {
     let file = path.display();
-    let unreadable = |error: io::Error| {
+    let unreadable = |error: std::io::Error| {
         Error::invalid("config_unreadable", format!("{file} cannot be read")).with_source(error)
     };
     let opened = File::open(path).map_err(unreadable)?;
@@ -40,12 +40,12 @@ pub fn read_config(path: &Path) -> Result<Config> {
 /// # Errors
 /// Whatever the file system says, `InvalidData` for what is no plain file, too long for a secret, or
 /// no UTF-8.
-pub fn read_secret(path: &Path) -> io::Result<String> {
+pub fn read_secret(path: &Path) -> std::io::Result<String> {
     Ok(secret_file(path)?.0)
 }
 
 /// The text of a file, and whether everybody on this machine may read it.
-fn secret_file(path: &Path) -> io::Result<(String, bool)> {
+fn secret_file(path: &Path) -> std::io::Result<(String, bool)> {
     // The kind is asked before opening: to open a pipe is to wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(invalid_data("not a plain file"));
@@ -56,7 +56,7 @@ fn secret_file(path: &Path) -> io::Result<(String, bool)> {
     Ok((text, mode & WORLD_READABLE != 0))
 }
 
-fn bounded(file: File, max: usize) -> io::Result<String> {
+fn bounded(file: File, max: usize) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     let limit = crate::num::len_u64(max).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes)?;
@@ -66,8 +66,8 @@ fn bounded(file: File, max: usize) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| invalid_data("not UTF-8 text"))
 }
 
-fn invalid_data(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+fn invalid_data(what: &str) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, what)
 }
 
 /// The files that a configuration names, and what is unwise about them.

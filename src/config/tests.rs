@@ -171,14 +171,8 @@ fn the_example_names_every_key_that_there_is() {
     }
 }
 
-#[test]
-fn every_problem_is_named_at_once_with_its_line() {
-    let folder = Folder::new(&[
-        ("empty", "\n"),
-        ("two", "a\nb\n"),
-        ("long", &"x".repeat(300_000)),
-    ]);
-    let text = r#"lisen = 1
+/// Everything that can be wrong, by line.
+const WRONG: &str = r#"lisen = 1
 listen = "nowhere"
 archiver = 70000
 [archive]
@@ -217,45 +211,57 @@ signing_token_file = "empty"
 api_token_file = "long"
 hook_token = "hunter2"
 "#;
-    let problems = folder.problems(text);
+
+/// How each of its problems begins.
+const NAMED: [&str; 31] = [
+    "line 1: lisen: unknown key; did you mean listen?",
+    "line 2: listen: must be an address and port",
+    "line 3: archiver: ",
+    "line 5: archive.seal_job: unknown key; did you mean archive.seal_jobs?",
+    "line 6: archive.value_encoding: unknown variant `zip`",
+    "line 7: web: unknown key; there are listen, ",
+    "line 10: regions.eu-1.url: must start with http",
+    "line 11: regions.eu-1.bearer_token: a secret does not belong into this file",
+    "line 12: regions.eu-1.headers: Authorization is a secret",
+    "line 13: regions.eu-1.retention_seconds: must be between",
+    "line 14: regions.eu-1.scrape_intervall_seconds: unknown key; did you mean regions.eu-1.scrape_interval_seconds?",
+    "line 15: regions.eu-2.url: is missing",
+    "line 16: regions.eu-2.bearer_token_file: MISSING cannot be read: No such file",
+    "line 17: regions.eu-2.basic_auth.password_file: is missing",
+    "line 17: regions.eu-2.basic_auth.pasword_file: unknown key; did you mean regions.eu-2.basic_auth.password_file?",
+    "line 20: regions.eu-3.basic_auth.password: a secret does not belong",
+    "line 20: regions.eu-3.basic_auth.password_file: two does not hold one line",
+    "line 21: regions.eu-3.ca_file: two holds no certificate",
+    "line 22: runner_rules[1].region: is missing",
+    "line 23: runner_rules[1].runner_ids: need a source",
+    "line 24: runner_rules[1].tags: must be 1 to 100 tags",
+    "line 25: runner_rules[1].description: is no regular expression: unclosed group",
+    "line 28: runner_rules[2].source: ",
+    "line 29: runner_rules[2].runner_ids: float is no id",
+    "line 30: runner_rules[2].machine_value: must contain {machine} once",
+    "line 31: runner_rules[2].machine_label: invalid type: integer `5`",
+    "line 33: sources.gl.kind: unknown variant `github`",
+    "line 35: sources.gl.hook_token_file: must name a file, or a list of at most 2",
+    "line 36: sources.gl.signing_token_file: empty: the secret is empty",
+    "line 37: sources.gl.api_token_file: ",
+    "line 38: sources.gl.hook_token: a secret does not belong into this file",
+];
+
+#[test]
+fn every_problem_is_named_at_once_with_its_line() {
+    let folder = Folder::new(&[
+        ("empty", "\n"),
+        ("two", "a\nb\n"),
+        ("long", &"x".repeat(300_000)),
+    ]);
+    let problems = folder.problems(WRONG);
     let missing = folder.path("missing");
-    for expected in [
-        "line 1: lisen: unknown key; did you mean listen?",
-        "line 2: listen: must be an address and port",
-        "line 3: archiver: ",
-        "line 5: archive.seal_job: unknown key; did you mean archive.seal_jobs?",
-        "line 6: archive.value_encoding: unknown variant `zip`",
-        "line 7: web: unknown key; there are listen, ",
-        "line 10: regions.eu-1.url: must start with http",
-        "line 11: regions.eu-1.bearer_token: a secret does not belong into this file",
-        "line 12: regions.eu-1.headers: Authorization is a secret",
-        "line 13: regions.eu-1.retention_seconds: must be between",
-        "line 14: regions.eu-1.scrape_intervall_seconds: unknown key; did you mean regions.eu-1.scrape_interval_seconds?",
-        "line 15: regions.eu-2.url: is missing",
-        &format!("line 16: regions.eu-2.bearer_token_file: {missing} cannot be read: No such file"),
-        "line 17: regions.eu-2.basic_auth.password_file: is missing",
-        "line 17: regions.eu-2.basic_auth.pasword_file: unknown key; did you mean regions.eu-2.basic_auth.password_file?",
-        "line 20: regions.eu-3.basic_auth.password: a secret does not belong",
-        "line 20: regions.eu-3.basic_auth.password_file: two does not hold one line",
-        "line 21: regions.eu-3.ca_file: two holds no certificate",
-        "line 22: runner_rules[1].region: is missing",
-        "line 23: runner_rules[1].runner_ids: need a source",
-        "line 24: runner_rules[1].tags: must be 1 to 100 tags",
-        "line 25: runner_rules[1].description: is no regular expression: unclosed group",
-        "line 28: runner_rules[2].source: ",
-        "line 29: runner_rules[2].runner_ids: float is no id",
-        "line 30: runner_rules[2].machine_value: must contain {machine} once",
-        "line 31: runner_rules[2].machine_label: invalid type: integer `5`",
-        "line 33: sources.gl.kind: unknown variant `github`",
-        "line 35: sources.gl.hook_token_file: must name a file, or a list of at most 2",
-        "line 36: sources.gl.signing_token_file: empty: the secret is empty",
-        "line 37: sources.gl.api_token_file: ",
-        "line 38: sources.gl.hook_token: a secret does not belong into this file",
-    ] {
-        let named = problems.iter().filter(|found| found.starts_with(expected));
+    for expected in NAMED {
+        let expected = expected.replace("MISSING", &missing);
+        let named = problems.iter().filter(|found| found.starts_with(&expected));
         assert_eq!(named.count(), 1, "{expected}\n{}", problems.join("\n"));
     }
-    assert_eq!(problems.len(), 31, "{}", problems.join("\n"));
+    assert_eq!(problems.len(), NAMED.len(), "{}", problems.join("\n"));
     let lines = problems.iter().map(|text| text.split(' ').nth(1).unwrap());
     let lines: Vec<usize> = lines
         .map(|n| n.trim_matches(':').parse().unwrap())

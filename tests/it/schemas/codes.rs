@@ -65,7 +65,7 @@ fn program() -> Vec<String> {
             !path.contains("/tests") && !path.contains("/testkit/") && !path.contains("/ui/app/")
         })
         .map(|(_, text)| {
-            text.split("#[cfg(test)]\nmod tests")
+            text.split("#[cfg(test)]\nmod tests {")
                 .next()
                 .unwrap()
                 .to_owned()
