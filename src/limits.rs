@@ -51,8 +51,13 @@ pub const SERIES_MAX: usize = 5_000;
 pub const LABELS_MAX: usize = 128;
 /// Reads in flight per Prometheus (its default gate is 10 for all clients).
 pub const FETCHES_PER_REGION: usize = 2;
-/// Jobs fetched and assembled at once.
+/// Jobs fetched and assembled at once: 8 answers of at most 64 MiB.
 pub const ARCHIVE_CONCURRENCY: usize = 8;
+/// Due jobs taken from the queue at once. Most of them wait for a place at their region, at a few KiB
+/// each; one region that is slow must not keep the others' jobs in the queue.
+pub const PIPELINE_JOBS: usize = 256;
+/// Threads of the pipeline's own: assembling, and looking into the queue.
+pub const PIPELINE_THREADS: usize = ARCHIVE_CONCURRENCY + 2;
 
 /// Operations in one commit of the commit thread.
 pub const COMMIT_OPS_MAX: usize = 512;

@@ -98,14 +98,15 @@ impl Server {
                 Arc::clone(&metrics),
                 Arc::clone(&wake),
             ),
-            query: Query::new(Arc::clone(&self.archive), pool.clone()),
+            query: Query::new(Arc::clone(&self.archive), pool),
             archive: Arc::clone(&self.archive),
             metrics: Arc::clone(&metrics),
         };
         let pipeline = Pipeline::new(PipelineParts {
             archive: Arc::clone(&self.archive),
             source: self.source,
-            pool,
+            // Its own: slow readers of the API must not hold up archiving.
+            pool: BlockingPool::new(limits::PIPELINE_THREADS),
             clock: self.clock,
             metrics: Arc::clone(&metrics),
             wake,

@@ -7,6 +7,7 @@ pub mod assemble;
 mod intake;
 mod pipeline;
 mod plan;
+mod regions;
 
 pub use intake::Intake;
 pub use pipeline::{Pipeline, PipelineParts};

@@ -5,35 +5,36 @@
 
 use super::assemble::{self, Assembled, Input};
 use super::plan::{self, Decision, Fetch, Registered};
+use super::regions::{Knowledge, Regions, Silence};
 use crate::archive::{Archive, Staged, Staging};
 use crate::error::Result;
 use crate::limits;
 use crate::model::archived::{Findings, Placement};
-use crate::model::id::{JobKey, RegionName, RunnerId};
+use crate::model::id::{JobKey, RunnerId};
 use crate::model::profile::Profile;
 use crate::model::record::{JobRecord, Waiting};
-use crate::model::runner::{Region, RunnerRef};
+use crate::model::runner::RunnerRef;
 use crate::model::settle;
 use crate::model::state::{Reason, Verdict};
 use crate::num;
-use crate::source_port::{MetricSource, RawSeries};
+use crate::source_port::{MetricSource, RawSeries, SeriesRequest, SourceError};
 use crate::supervise::BlockingPool;
 use crate::telemetry::Metrics;
-use crate::time::{SharedClock, TimestampMs};
+use crate::time::{SharedClock, TimeRange, TimestampMs};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Longest sleep between two looks at the queue: the clock may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Pause before a job is tried again whose record could not be read or written.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
-/// How long what a server says of its retention is believed.
-const RETENTION_TTL_MS: i64 = 3_600_000;
+/// Jobs that waited for a silent region come back spread over this time.
+const RETURN_MS: i64 = 10_000;
 
 /// What a pipeline is made of.
 #[derive(Debug, Clone)]
@@ -51,10 +52,9 @@ pub struct PipelineParts {
 #[derive(Debug)]
 pub struct Pipeline {
     parts: PipelineParts,
-    /// Retention of regions as their servers say, and when they were asked.
-    retention: Mutex<HashMap<RegionName, (TimestampMs, Option<i64>)>>,
-    /// Scrape intervals of regions that registered none, as their data showed them.
-    learnt: Mutex<HashMap<RegionName, i64>>,
+    regions: Regions,
+    /// Fetching and assembling at once, over all regions.
+    slots: Semaphore,
 }
 
 impl Pipeline {
@@ -63,8 +63,8 @@ impl Pipeline {
     pub fn new(parts: PipelineParts) -> Self {
         Self {
             parts,
-            retention: Mutex::new(HashMap::new()),
-            learnt: Mutex::new(HashMap::new()),
+            regions: Regions::default(),
+            slots: Semaphore::new(limits::ARCHIVE_CONCURRENCY),
         }
     }
 
@@ -77,7 +77,7 @@ impl Pipeline {
         let mut working = FuturesUnordered::new();
         while !token.is_cancelled() {
             let now = self.parts.clock.now();
-            let room = limits::ARCHIVE_CONCURRENCY.saturating_sub(in_flight.len());
+            let room = limits::PIPELINE_JOBS.saturating_sub(in_flight.len());
             let mut wait = LOOK_AGAIN;
             if room > 0 {
                 let (archive, busy) = (Arc::clone(&self.parts.archive), in_flight.clone());
@@ -113,21 +113,40 @@ impl Pipeline {
 
     /// One attempt at one job; never fails, whatever happens stands in the record or the log.
     async fn work(&self, record: JobRecord) -> JobKey {
-        let (key, job) = (record.keys.job, record.job.clone());
+        let (key, job, seen) = (record.keys.job, record.job.clone(), record.clone());
         match self.attempt(record).await {
             Ok(outcome) => self.parts.metrics.attempt(outcome),
             Err(error) => {
                 tracing::error!(%job, error = error.chain(), "a job could not be archived");
-                self.parts.metrics.attempt("storage_error");
-                tokio::time::sleep(STORAGE_PAUSE).await;
+                self.parts.metrics.attempt(Reason::ArchiverFailed.as_str());
+                self.set_aside(seen).await;
             }
         }
         key
     }
 
+    /// Moves a job that failed here to its next attempt, so that it does not stand before others.
+    async fn set_aside(&self, record: JobRecord) {
+        let (job, deadline) = (record.job.clone(), self.deadline_unasked(&record, None));
+        let reason = Reason::ArchiverFailed;
+        let moved = self
+            .ask_again(record, Placement::default(), reason, None, deadline)
+            .await;
+        if let Err(error) = moved {
+            tracing::error!(%job, error = error.chain(), "nor could its next attempt be written");
+            tokio::time::sleep(STORAGE_PAUSE).await;
+        }
+    }
+
     async fn attempt(&self, record: JobRecord) -> Result<&'static str> {
         let registered = self.registered(&record).await?;
-        let learnt = self.learnt_interval(&registered);
+        let region = registered
+            .runner
+            .as_ref()
+            .map(|runner| self.regions.of(&runner.region));
+        let learnt = region
+            .as_ref()
+            .and_then(|region| region.scrape_interval_ms());
         let fetch = match plan::fetch(record.merged.facts(), registered, learnt) {
             Ok(fetch) => fetch,
             Err(Reason::WaitingForStart) => {
@@ -137,20 +156,102 @@ impl Pipeline {
             }
             Err(reason) => return self.wait_for_registration(record, reason).await,
         };
-        let placement = placement(&fetch);
-        let started = self.parts.clock.monotonic();
-        let answer = self.parts.source.read(&fetch.request).await;
-        let seconds = (self.parts.clock.monotonic().saturating_sub(started)).as_secs_f64();
-        self.parts.metrics.fetch_seconds.observe(seconds);
-        match answer {
-            Ok(series) => self.take(record, fetch, series, placement).await,
+        let region = self.regions.of(&fetch.request.region_name);
+        let fetched = {
+            let _place = region.place().await;
+            if let Some(silence) = region.silent(self.parts.clock.now()) {
+                return self.after_silence(record, silence).await;
+            }
+            let _slot = self.slots.acquire().await;
+            self.fetch(&fetch, &region).await?
+        };
+        match fetched {
+            Ok(assembled) => self.take(record, fetch, assembled).await,
             Err(error) => {
-                let deadline = self.deadline(&fetch).await;
-                let reason = plan::read_failure(error.kind);
+                let registered = fetch.request.region.retention_ms();
+                let said = || region.retention(self.parts.clock.now()).flatten();
+                let deadline = self.deadline_unasked(&record, registered.or_else(said));
+                let (reason, placement) = (plan::read_failure(error.kind), placement(&fetch));
                 self.ask_again(record, placement, reason, Some(error.message), deadline)
                     .await
             }
         }
+    }
+
+    /// Lets a job of a region that does not answer wait without a call of its own. This is no attempt
+    /// at the job: nothing was learnt of it.
+    async fn after_silence(&self, record: JobRecord, silence: Silence) -> Result<&'static str> {
+        let waiting = Waiting {
+            due: silence
+                .until
+                .plus_ms(plan::spread_ms(RETURN_MS, record.keys.job.0)),
+            attempts: record
+                .waiting
+                .as_ref()
+                .map_or(0, |waiting| waiting.attempts),
+            reason: Reason::UpstreamUnreachable,
+            detail: Some(silence.message),
+        };
+        let (job, archive) = (record.keys.job, &self.parts.archive);
+        archive.reschedule(job, record.waiting, waiting).await?;
+        Ok("region_silent")
+    }
+
+    /// Reads the job's series and assembles them; reads once more if the first window was too narrow
+    /// for the scrape interval that the data shows.
+    async fn fetch(
+        &self,
+        fetch: &Fetch,
+        region: &Knowledge,
+    ) -> Result<std::result::Result<Assembled, SourceError>> {
+        let mut request = fetch.request.clone();
+        loop {
+            let series = match self.read(&request, region).await {
+                Ok(series) => series,
+                Err(error) => return Ok(Err(error)),
+            };
+            let assembled = self.assemble(&request, fetch.window, series).await?;
+            let (end, found) = (assembled.end, assembled.findings.scrape_interval_ms);
+            region.learn(found, end.scrapes);
+            match plan::wider(&request, fetch.window, &end, found) {
+                Some(range) => request.range = range,
+                None => return Ok(Ok(assembled)),
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        request: &SeriesRequest,
+        region: &Knowledge,
+    ) -> std::result::Result<Vec<RawSeries>, SourceError> {
+        let started = self.parts.clock.monotonic();
+        let answer = self.parts.source.read(request).await;
+        let seconds = (self.parts.clock.monotonic().saturating_sub(started)).as_secs_f64();
+        self.parts.metrics.fetch_seconds.observe(seconds);
+        let failure = answer.as_ref().err();
+        let failure = failure.map(|error| (error.kind, error.message.as_str()));
+        region.called(self.parts.clock.now(), failure);
+        answer
+    }
+
+    async fn assemble(
+        &self,
+        request: &SeriesRequest,
+        window: TimeRange,
+        series: Vec<RawSeries>,
+    ) -> Result<Assembled> {
+        let request = request.clone();
+        let work = move || {
+            Ok(assemble::assemble(&Input {
+                series: &series,
+                window,
+                fetched: request.range,
+                machine_label: &request.machine.0,
+                configured_interval_ms: request.region.scrape_interval_ms(),
+            }))
+        };
+        self.parts.pool.run(work).await
     }
 
     /// Lets a job wait for its runner, region or machine. A registration that came between our look
@@ -160,10 +261,7 @@ impl Pipeline {
         record: JobRecord,
         reason: Reason,
     ) -> Result<&'static str> {
-        let (job, deadline) = (
-            record.keys.job,
-            settle::deadline(listed_start(&record), None),
-        );
+        let (job, deadline) = (record.keys.job, self.deadline_unasked(&record, None));
         let seen = record.clone();
         let outcome = self
             .ask_again(record, Placement::default(), reason, None, deadline)
@@ -189,97 +287,57 @@ impl Pipeline {
         Ok(outcome)
     }
 
-    /// Assembles what was fetched and archives it, or asks again.
+    /// Archives what was assembled, or asks again.
     async fn take(
         &self,
         record: JobRecord,
         fetch: Fetch,
-        series: Vec<RawSeries>,
-        placement: Placement,
+        assembled: Assembled,
     ) -> Result<&'static str> {
-        let interval = fetch.request.region.scrape_interval_ms();
-        let (request, window) = (fetch.request.clone(), fetch.window);
-        let work = move || {
-            Ok(assemble::assemble(&Input {
-                series: &series,
-                window,
-                fetched: request.range,
-                machine_label: &request.machine.0,
-                configured_interval_ms: interval,
-            }))
-        };
         let Assembled {
             profile,
             findings,
             end,
-        } = self.parts.pool.run(work).await?;
-        if plan::too_narrow(&fetch, findings.scrape_interval_ms)
-            && let Some(interval) = findings.scrape_interval_ms
-        {
-            return self.wider(record, &fetch, interval).await;
-        }
-        let attempts = record
-            .waiting
-            .as_ref()
-            .map_or(0, |waiting| waiting.attempts)
-            + 1;
-        match plan::decide(&end, window, findings.scrape_interval_ms, attempts) {
-            Decision::Archive => self.stage(record, placement, findings, profile).await,
+        } = assembled;
+        let placement = placement(&fetch);
+        let configured = fetch.request.region.scrape_interval_ms();
+        let found = findings
+            .scrape_interval_ms
+            .map(settle::plausible_interval_ms);
+        let attempts = plan::attempts(record.waiting.as_ref(), Reason::SamplesLate);
+        let now = self.parts.clock.now();
+        match plan::decide(&end, fetch.window, configured.or(found), attempts, now) {
+            Decision::Archive => {}
+            Decision::Settle(due) => return self.settle(record, due).await,
             Decision::AskAgain(reason) => {
-                let deadline = self.deadline(&fetch).await;
-                if self.parts.clock.now() < deadline {
+                let deadline = settle::deadline(fetch.window.from, self.retention(&fetch).await);
+                if now < deadline {
+                    let detail = (!end.any_samples()).then(|| asked(&fetch));
                     return self
-                        .ask_again(record, placement, reason, None, deadline)
+                        .ask_again(record, placement, reason, detail, deadline)
                         .await;
                 }
-                if end.any_samples {
-                    return self.stage(record, placement, findings, profile).await;
-                }
-                let findings = self.without_samples(&fetch, findings).await;
-                self.stage(record, placement, findings, Profile::default())
-                    .await
             }
         }
+        if end.any_samples() {
+            return self.stage(record, placement, findings, profile).await;
+        }
+        let findings = self.without_samples(&fetch, findings).await;
+        self.stage(record, placement, findings, Profile::default())
+            .await
     }
 
-    /// The data shows a longer scrape interval than was assumed: remember it for the region and fetch
-    /// the job again with a window that fits, once its last scrape can be there.
-    async fn wider(
-        &self,
-        record: JobRecord,
-        fetch: &Fetch,
-        interval_ms: i64,
-    ) -> Result<&'static str> {
-        let name = fetch.request.region_name.clone();
-        let longest = {
-            let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = learnt.entry(name).or_insert(interval_ms);
-            *known = (*known).max(interval_ms);
-            *known
-        };
-        let due = fetch
-            .window
-            .to
-            .plus_ms(settle::first_delay_ms(Some(longest)));
+    /// Looks again when the job's last samples can be there. This is no attempt: it was too early.
+    async fn settle(&self, record: JobRecord, due: TimestampMs) -> Result<&'static str> {
         let waiting = Waiting {
-            due: due.max(self.parts.clock.now()),
-            attempts: record
-                .waiting
-                .as_ref()
-                .map_or(0, |waiting| waiting.attempts),
+            due,
+            attempts: 0,
             reason: Reason::Settling,
             detail: None,
         };
-        self.parts
-            .archive
-            .reschedule(record.keys.job, record.waiting, waiting)
-            .await?;
-        Ok("window_widened")
-    }
-
-    fn learnt_interval(&self, registered: &Registered) -> Option<i64> {
-        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        learnt.get(&registered.runner.as_ref()?.region).copied()
+        let (job, archive) = (record.keys.job, &self.parts.archive);
+        archive.reschedule(job, record.waiting, waiting).await?;
+        Ok("settling")
     }
 
     /// Why there is nothing: the server forgot it, saw nothing at all, or does not know the machine.
@@ -409,44 +467,38 @@ impl Pipeline {
         self.parts.pool.run(look_up).await
     }
 
-    async fn deadline(&self, fetch: &Fetch) -> TimestampMs {
-        settle::deadline(fetch.window.from, self.retention(fetch).await)
+    /// The last attempt at a job whose region was not asked what it keeps. While that is not known,
+    /// time counts from when the job was first heard of: the region may keep more than the default.
+    fn deadline_unasked(&self, record: &JobRecord, retention_ms: Option<i64>) -> TimestampMs {
+        let started = record.listed_at();
+        match retention_ms {
+            Some(retention) => settle::deadline(started, Some(retention)),
+            None => settle::deadline(started.max(record.first_seen), None),
+        }
     }
 
     /// How long the region keeps samples: as registered, else as its server says (cached).
     async fn retention(&self, fetch: &Fetch) -> Option<i64> {
-        let region: &Region = &fetch.request.region;
+        let (name, region) = (&fetch.request.region_name, &fetch.request.region);
         if region.retention_ms().is_some() {
             return region.retention_ms();
         }
-        let name = &fetch.request.region_name;
-        let now = self.parts.clock.now();
-        let known = {
-            let cache = self
-                .retention
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            cache.get(name).copied()
-        };
-        if let Some((_, retention)) =
-            known.filter(|(asked, _)| now.since(*asked) < RETENTION_TTL_MS)
-        {
-            return retention;
+        let (knowledge, now) = (self.regions.of(name), self.parts.clock.now());
+        if let Some(said) = knowledge.retention(now) {
+            return said;
         }
         // A server that does not answer now is asked again at the next attempt.
-        let retention = self.parts.source.retention_ms(name, region).await.ok()?;
-        let mut cache = self
-            .retention
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        cache.insert(name.clone(), (now, retention));
-        retention
+        let said = self.parts.source.retention_ms(name, region).await.ok()?;
+        knowledge.keeps(now, said);
+        said
     }
 }
 
-/// The time from which a job's deadline counts.
-fn listed_start(record: &JobRecord) -> TimestampMs {
-    record.listed_at()
+/// What a server without samples was asked for.
+fn asked(fetch: &Fetch) -> String {
+    let (label, value) = &fetch.request.machine;
+    let region = &fetch.request.region_name;
+    format!("{region} was asked for {label}={value:?}")
 }
 
 fn placement(fetch: &Fetch) -> Placement {

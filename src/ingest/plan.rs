@@ -55,17 +55,24 @@ pub(super) fn fetch(
 /// The window fetched: two scrape intervals and a second before, two intervals after, so that the
 /// counters can be interpolated at the job's edges. An unknown interval is taken as the default.
 pub(super) fn padded(window: TimeRange, scrape_interval_ms: Option<i64>) -> TimeRange {
-    let interval = scrape_interval_ms.unwrap_or(settle::DEFAULT_SCRAPE_INTERVAL_MS);
+    let interval = scrape_interval_ms.unwrap_or(settle::UNKNOWN_SCRAPE_INTERVAL_MS);
     window.padded(2 * interval + 1_000, 2 * interval)
 }
 
-/// Whether the window was padded for a shorter scrape interval than the data shows: then the scrapes
-/// around the job may be outside of it, and the job must be fetched again.
-pub(super) fn too_narrow(fetch: &Fetch, found_interval_ms: Option<i64>) -> bool {
-    found_interval_ms.is_some_and(|interval| {
-        let wanted = padded(fetch.window, Some(interval));
-        wanted.from < fetch.request.range.from || wanted.to > fetch.request.range.to
-    })
+/// The window to read again if the first one was padded for a shorter scrape interval than the data
+/// shows: the scrapes around the job may be outside of it. A single scrape shows no interval.
+pub(super) fn wider(
+    request: &SeriesRequest,
+    window: TimeRange,
+    end: &EndState,
+    found_ms: Option<i64>,
+) -> Option<TimeRange> {
+    if request.region.scrape_interval_ms().is_some() || !end.any_samples() {
+        return None;
+    }
+    let wanted = padded(window, found_ms.map(settle::plausible_interval_ms));
+    let asked = request.range;
+    (wanted.from < asked.from || wanted.to > asked.to).then_some(wanted)
 }
 
 /// What a fetch that worked means for the job.
@@ -73,27 +80,42 @@ pub(super) fn too_narrow(fetch: &Fetch, found_interval_ms: Option<i64>) -> bool 
 pub(super) enum Decision {
     /// Nothing more can come, or waiting longer is no use: archive it.
     Archive,
+    /// Too early: its last samples are still on their way until then.
+    Settle(TimestampMs),
     /// The end of the job is missing: ask again.
     AskAgain(Reason),
 }
 
 /// Decides by how the series end; `attempts` counts this one.
+///
+/// A last sample shortly before the job's end is not the end of a machine whose silence nothing
+/// explains: the server may only lag. It is believed if it is still so one retry after the job has
+/// settled.
 pub(super) fn decide(
     end: &EndState,
     window: TimeRange,
     interval_ms: Option<i64>,
     attempts: u32,
+    now: TimestampMs,
 ) -> Decision {
-    if !end.any_samples {
-        return Decision::AskAgain(Reason::NoSamplesYet);
+    let interval = interval_ms.unwrap_or(settle::UNKNOWN_SCRAPE_INTERVAL_MS);
+    let settled_at = window.to.plus_ms(settle::settled_after_ms(interval));
+    let given_up = settle::end_is_given_up(attempts);
+    if !end.any_samples() {
+        return if end.target_lost && given_up {
+            Decision::Archive
+        } else {
+            Decision::AskAgain(Reason::NoSamplesYet)
+        };
     }
-    let interval = interval_ms.unwrap_or(settle::DEFAULT_SCRAPE_INTERVAL_MS);
     let reaches = end
         .last_sample
-        .is_some_and(|last| last >= window.to.plus_ms(-2 * interval));
-    let done = end.settled || end.target_lost || reaches || settle::end_is_given_up(attempts);
-    if done {
+        .is_some_and(|last| last >= window.to.plus_ms(-2 * interval))
+        && now >= settled_at.plus_ms(settle::retry_delay_ms(1));
+    if end.settled || end.target_lost || given_up || reaches {
         Decision::Archive
+    } else if now < settled_at {
+        Decision::Settle(settled_at)
     } else {
         Decision::AskAgain(Reason::SamplesLate)
     }
@@ -108,6 +130,36 @@ pub(super) fn read_failure(kind: SourceErrorKind) -> Reason {
     }
 }
 
+/// What kind of thing a job waits for. Attempts are counted anew for each: waiting for a runner says
+/// nothing of how long samples have been late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Registration,
+    Upstream,
+    Samples,
+}
+
+impl Wait {
+    fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::WaitingForRunner | Reason::WaitingForRegion | Reason::WaitingForMachine => {
+                Self::Registration
+            }
+            Reason::UpstreamUnreachable
+            | Reason::UpstreamRefused
+            | Reason::UpstreamInvalid
+            | Reason::ArchiverFailed => Self::Upstream,
+            _ => Self::Samples,
+        }
+    }
+}
+
+/// Attempts that ended with this kind of reason, counting this one.
+pub(super) fn attempts(before: Option<&Waiting>, reason: Reason) -> u32 {
+    let same = before.filter(|before| Wait::of(before.reason) == Wait::of(reason));
+    same.map_or(0, |before| before.attempts).saturating_add(1)
+}
+
 /// The next attempt, `None` if the deadline has passed: then the job is given up.
 pub(super) fn next_attempt(
     before: Option<&Waiting>,
@@ -120,24 +172,25 @@ pub(super) fn next_attempt(
     if now >= deadline {
         return None;
     }
-    let attempts = before
-        .map_or(0, |waiting| waiting.attempts)
-        .saturating_add(1);
-    let delay = match reason {
-        Reason::UpstreamUnreachable | Reason::UpstreamRefused | Reason::UpstreamInvalid => {
-            settle::upstream_delay_ms(attempts)
-        }
-        _ => settle::retry_delay_ms(attempts),
+    let attempts = attempts(before, reason);
+    let delay = match Wait::of(reason) {
+        Wait::Upstream => settle::upstream_delay_ms(attempts),
+        Wait::Registration | Wait::Samples => settle::retry_delay_ms(attempts),
     };
-    // Up to a tenth later, by the job's number: jobs that failed together do not return together.
-    let jitter = delay / 10 * spread.rem_euclid(100) / 100;
-    let due = now.plus_ms(delay + jitter).min(deadline.max(now));
+    // Up to a tenth later: jobs that failed together do not return together.
+    let later = spread_ms(delay / 10, spread);
+    let due = now.plus_ms(delay + later).min(deadline.max(now));
     Some(Waiting {
         due,
         attempts,
         reason,
         detail,
     })
+}
+
+/// A part of `over_ms`, by the job's number.
+pub(super) fn spread_ms(over_ms: i64, job: i64) -> i64 {
+    over_ms * job.rem_euclid(100) / 100
 }
 
 /// What a job is given up with.
@@ -147,9 +200,10 @@ pub(super) fn given_up(reason: Reason) -> (Option<Verdict>, Reason) {
         Reason::WaitingForRunner | Reason::WaitingForRegion | Reason::WaitingForMachine => {
             (Some(Verdict::PastRetention), Reason::NeverRegistered)
         }
-        Reason::UpstreamUnreachable | Reason::UpstreamRefused | Reason::UpstreamInvalid => {
-            (Some(Verdict::PastRetention), Reason::UpstreamFailed)
-        }
+        Reason::UpstreamUnreachable
+        | Reason::UpstreamRefused
+        | Reason::UpstreamInvalid
+        | Reason::ArchiverFailed => (Some(Verdict::PastRetention), Reason::UpstreamFailed),
         _ => (Some(Verdict::UnknownMachine), Reason::UnknownMachine),
     }
 }
@@ -165,33 +219,87 @@ mod tests {
 
     fn end(last: Option<i64>) -> EndState {
         EndState {
-            any_samples: last.is_some(),
+            scrapes: usize::from(last.is_some()),
             last_sample: last.map(TimestampMs),
             ..EndState::default()
         }
     }
 
     #[test]
-    fn a_missing_end_is_asked_for_four_times() {
+    fn a_missing_end_is_asked_for_four_times_and_a_near_one_until_it_is_believed() {
         let late = end(Some(50_000));
+        let at = |end: &EndState, attempts, now| {
+            decide(end, WINDOW, Some(10_000), attempts, TimestampMs(now))
+        };
+        let decide = |end: &EndState, attempts| at(end, attempts, 1_000_000);
+        assert_eq!(decide(&late, 1), Decision::AskAgain(Reason::SamplesLate));
+        assert_eq!(decide(&late, 3), Decision::AskAgain(Reason::SamplesLate));
+        assert_eq!(decide(&late, 4), Decision::Archive);
+        // Settled at 100 + 21 + 10 + 1 s, believed 90 s later.
+        let near = end(Some(80_000));
         assert_eq!(
-            decide(&late, WINDOW, Some(10_000), 1),
+            at(&near, 1, 221_999),
             Decision::AskAgain(Reason::SamplesLate)
         );
-        assert_eq!(decide(&late, WINDOW, Some(10_000), 4), Decision::Archive);
+        assert_eq!(at(&near, 1, 222_000), Decision::Archive);
+        for known in [
+            EndState {
+                target_lost: true,
+                ..late
+            },
+            EndState {
+                settled: true,
+                ..late
+            },
+        ] {
+            assert_eq!(decide(&known, 1), Decision::Archive);
+        }
         assert_eq!(
-            decide(&end(Some(80_000)), WINDOW, Some(10_000), 1),
-            Decision::Archive
-        );
-        let lost = EndState {
-            target_lost: true,
-            ..late
-        };
-        assert_eq!(decide(&lost, WINDOW, Some(10_000), 1), Decision::Archive);
-        assert_eq!(
-            decide(&end(None), WINDOW, None, 9),
+            decide(&end(None), 9),
             Decision::AskAgain(Reason::NoSamplesYet)
         );
+        let down = EndState {
+            target_lost: true,
+            ..end(None)
+        };
+        assert_eq!(decide(&down, 3), Decision::AskAgain(Reason::NoSamplesYet));
+        assert_eq!(decide(&down, 4), Decision::Archive);
+    }
+
+    #[test]
+    fn the_interval_that_the_data_shows_says_when_a_job_has_settled() {
+        let decide = |interval, now: i64| {
+            let now = TimestampMs(now);
+            decide(&end(Some(90_000)), WINDOW, interval, 1, now)
+        };
+        // 2.1 intervals, 10 s of scrape timeout and a second behind the end.
+        let minute = Decision::Settle(TimestampMs(100_000 + 137_000));
+        assert_eq!(decide(Some(60_000), 142_500), minute);
+        assert_eq!(decide(None, 142_500), minute);
+        assert_eq!(
+            decide(Some(60_000), 237_000),
+            Decision::AskAgain(Reason::SamplesLate)
+        );
+        assert_eq!(
+            decide(Some(15_000), 142_500),
+            Decision::AskAgain(Reason::SamplesLate)
+        );
+    }
+
+    #[test]
+    fn attempts_count_for_one_kind_of_wait() {
+        let waiting = |reason| Waiting {
+            due: TimestampMs(0),
+            attempts: 7,
+            reason,
+            detail: None,
+        };
+        let after = |before, reason| attempts(Some(&waiting(before)), reason);
+        assert_eq!(attempts(None, Reason::SamplesLate), 1);
+        assert_eq!(after(Reason::WaitingForRunner, Reason::SamplesLate), 1);
+        assert_eq!(after(Reason::SamplesLate, Reason::UpstreamInvalid), 1);
+        assert_eq!(after(Reason::NoSamplesYet, Reason::SamplesLate), 8);
+        assert_eq!(after(Reason::WaitingForRunner, Reason::WaitingForRegion), 8);
     }
 
     #[test]
@@ -261,10 +369,41 @@ mod tests {
             fetch.request.machine,
             ("instance".to_owned(), "m-1:9100".to_owned())
         );
+        // Prometheus' own default is reckoned with while the interval is unknown.
+        let range = |from, to| TimeRange::new(TimestampMs(from), TimestampMs(to));
+        assert_eq!(fetch.request.range, range(-120_999, 120_002));
+    }
+
+    #[test]
+    fn a_window_too_narrow_for_what_the_data_shows_is_widened_once() {
+        let region: Region =
+            serde_json::from_value(serde_json::json!({ "url": "http://h" })).unwrap();
+        let request = |region: &Region, interval| SeriesRequest {
+            region_name: RegionName::parse("eu").unwrap(),
+            region: region.clone(),
+            machine: ("instance".to_owned(), "m-1:9100".to_owned()),
+            names: &[],
+            range: padded(WINDOW, interval),
+        };
+        let seen = end(Some(50_000));
+        let wider = |request: &SeriesRequest, found| wider(request, WINDOW, &seen, found);
+        let narrow = request(&region, Some(15_000));
+        assert_eq!(wider(&narrow, Some(15_000)), None);
+        let found = wider(&narrow, Some(60_000)).unwrap();
+        assert_eq!(found, padded(WINDOW, Some(60_000)));
+        // One scrape shows no interval: Prometheus' default is reckoned with.
+        assert_eq!(wider(&narrow, None), Some(found));
+        assert_eq!(wider(&request(&region, None), None), None);
+        // Two scrapes with a hole between them do not fetch hours.
+        let hours = wider(&narrow, Some(7_200_000)).unwrap();
+        assert_eq!(hours, padded(WINDOW, Some(300_000)));
+        let registered = Region {
+            scrape_interval_seconds: Some(15.0),
+            ..region
+        };
         assert_eq!(
-            fetch.request.range,
-            TimeRange::new(TimestampMs(-30_999), TimestampMs(30_002))
+            wider(&request(&registered, Some(15_000)), Some(60_000)),
+            None
         );
-        assert!(!too_narrow(&fetch, Some(15_000)) && too_narrow(&fetch, Some(60_000)));
     }
 }

@@ -69,12 +69,13 @@ words! {
         UpstreamUnreachable = "upstream_unreachable": "The region's Prometheus cannot be reached or does not answer; it is asked again.",
         UpstreamRefused = "upstream_refused": "The region's Prometheus refused the request; it is asked again.",
         UpstreamInvalid = "upstream_invalid": "The region's Prometheus gave an answer that cannot be used; it is asked again.",
+        ArchiverFailed = "archiver_failed": "Archiving the job failed for a reason of the archiver's own, which its log names; it is tried again.",
         NeverRan = "never_ran": "The job never ran on a machine.",
         UnknownMachine = "unknown_machine": "Prometheus has no samples of the machine for this time. Check machine_label and machine_value of the runner's registration.",
         PastRetention = "past_retention": "The job is older than what Prometheus keeps.",
         PrometheusGap = "prometheus_gap": "Prometheus recorded nothing at all during the job.",
         NeverRegistered = "never_registered": "Its runner, region or machine was not known before Prometheus forgot the job.",
-        UpstreamFailed = "upstream_failed": "The region's Prometheus did not give a usable answer before it forgot the job.",
+        UpstreamFailed = "upstream_failed": "No usable answer of the region's Prometheus could be archived before it forgot the job.",
     }
 }
 

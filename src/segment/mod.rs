@@ -5,8 +5,10 @@
 //! read is checked against its digest first (AR-5): arrow-rs writes no page checksums, and 90 to 98 %
 //! of single-bit flips in a Parquet file are silently wrong values.
 
+mod chunk;
 pub mod digest;
 pub mod dir;
+mod encode;
 mod job_cells;
 mod job_columns;
 mod job_lists;
@@ -14,6 +16,7 @@ pub mod jobs;
 mod pages;
 pub mod properties;
 pub mod samples;
+mod value;
 mod verified;
 
 pub use verified::{PageStore, VerifiedFile};

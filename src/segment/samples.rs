@@ -1,8 +1,10 @@
 //! The `samples` file: one row per (job, sample time), sorted by (project_key, job, part, ts).
 
+use super::chunk::{Cells, ChunkWriter};
 use super::digest::Digests;
 use super::pages::{Pages, SharedDecompressor};
-use super::properties::{self, ROW_GROUP_ROWS, SAMPLES_PAGE_ROWS, Storage, ValueEncoding};
+use super::properties::{self, ROW_GROUP_ROWS, ValueEncoding};
+use super::value::Value;
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::RowKeys;
@@ -11,11 +13,11 @@ use crate::model::profile::Profile;
 use crate::num;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
-use parquet::data_type::{DataType, Int32Type, Int64Type};
+use parquet::data_type::DataType;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::WriterPropertiesPtr;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{Type, TypePtr};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -97,24 +99,19 @@ pub fn schema() -> Result<TypePtr> {
 }
 
 fn writer_properties(encoding: ValueEncoding, level: i32) -> WriterPropertiesPtr {
-    let mut builder = properties::base(encoding, level)
-        .set_data_page_row_count_limit(SAMPLES_PAGE_ROWS)
-        .set_write_batch_size(SAMPLES_PAGE_ROWS)
+    let builder = properties::base(encoding, level)
         .set_sorting_columns(Some(properties::sorted_by(&[0, 1, 2, 4])));
-    for name in ["project_key", "job", "part", "runner_key"] {
-        builder = properties::store(builder, ColumnPath::from(name), Storage::Dictionary);
-    }
-    Arc::new(properties::store(builder, ColumnPath::from("ts"), Storage::Delta).build())
+    Arc::new(builder.build())
 }
 
-/// Values and definition levels of an optional column, as the Parquet writer wants them.
+/// The cells of a column without a gap in memory, and which rows have one.
 #[derive(Debug, Default)]
 struct Optional<T> {
     values: Vec<T>,
-    levels: Vec<i16>,
+    present: Vec<bool>,
 }
 
-impl<T: TryFrom<i64> + Default + Clone> Optional<T> {
+impl<T: Value> Optional<T> {
     /// Appends cells. What does not fit was taken out before (`CellType::fits`); null is the safe
     /// answer here.
     fn extend(&mut self, cells: impl ExactSizeIterator<Item = Option<i64>> + Clone) {
@@ -122,29 +119,36 @@ impl<T: TryFrom<i64> + Default + Clone> Optional<T> {
         // Nearly every column of nearly every job is full: without a branch per cell this is a third
         // of the work (13 % of encoding, measured).
         if cells.clone().all(|cell| narrow(cell).is_some()) {
-            self.levels.resize(self.levels.len() + cells.len(), 1);
+            self.present.resize(self.present.len() + cells.len(), true);
             self.values
                 .extend(cells.map(|cell| narrow(cell).unwrap_or_default()));
             return;
         }
         for cell in cells.map(narrow) {
-            self.levels.push(i16::from(cell.is_some()));
+            self.present.push(cell.is_some());
             self.values.extend(cell);
         }
     }
 
     fn push_nulls(&mut self, rows: usize) {
-        self.levels.resize(self.levels.len() + rows, 0);
+        self.present.resize(self.present.len() + rows, false);
     }
 
     fn push_same(&mut self, value: T, rows: usize) {
         self.values.resize(self.values.len() + rows, value);
-        self.levels.resize(self.levels.len() + rows, 1);
+        self.present.resize(self.present.len() + rows, true);
+    }
+
+    fn cells(&self) -> Cells<'_, T> {
+        Cells {
+            values: &self.values,
+            present: Some(&self.present),
+        }
     }
 
     fn clear(&mut self) {
         self.values.clear();
-        self.levels.clear();
+        self.present.clear();
     }
 }
 
@@ -177,7 +181,10 @@ impl Buffer {
 #[derive(Debug)]
 pub struct SamplesWriter {
     writer: SerializedFileWriter<Vec<u8>>,
-    keys: [Vec<i64>; 2],
+    chunks: ChunkWriter,
+    encoding: ValueEncoding,
+    projects: Vec<i64>,
+    jobs: Vec<i64>,
     parts: Vec<i32>,
     runners: Optional<i64>,
     ts: Vec<i64>,
@@ -205,7 +212,10 @@ impl SamplesWriter {
             .collect();
         Ok(Self {
             writer,
-            keys: [Vec::new(), Vec::new()],
+            chunks: ChunkWriter::new(level)?,
+            encoding,
+            projects: Vec::new(),
+            jobs: Vec::new(),
             parts: Vec::new(),
             runners: Optional::default(),
             ts: Vec::new(),
@@ -244,9 +254,8 @@ impl SamplesWriter {
         let ragged = || Error::internal("a profile has columns of different lengths");
         let rows = range.len();
         let grow = |values: &mut Vec<i64>, value| values.resize(values.len() + rows, value);
-        let [projects, jobs] = &mut self.keys;
-        grow(projects, keys.project.0);
-        grow(jobs, keys.job.0);
+        grow(&mut self.projects, keys.project.0);
+        grow(&mut self.jobs, keys.job.0);
         self.parts.resize(self.parts.len() + rows, keys.part);
         match keys.runner {
             Some(runner) => self.runners.push_same(runner.0, rows),
@@ -273,31 +282,35 @@ impl SamplesWriter {
         if self.ts.is_empty() {
             return Ok(());
         }
+        let columns = self.writer.schema_descr().columns().to_vec();
+        let mut columns = columns.iter();
+        let mut next = || {
+            columns.next().ok_or_else(|| {
+                Error::internal("the samples schema has fewer columns than are written")
+            })
+        };
         let mut group = self
             .writer
             .next_row_group()
             .map_err(parquet_error("starting a row group"))?;
-        let [projects, jobs] = &self.keys;
-        write::<Int64Type>(&mut group, projects, None)?;
-        write::<Int64Type>(&mut group, jobs, None)?;
-        write::<Int32Type>(&mut group, &self.parts, None)?;
-        write::<Int64Type>(&mut group, &self.runners.values, Some(&self.runners.levels))?;
-        write::<Int64Type>(&mut group, &self.ts, None)?;
-        write::<Int32Type>(
-            &mut group,
-            &self.intervals.values,
-            Some(&self.intervals.levels),
-        )?;
+        let (group_mut, chunks) = (&mut group, &mut self.chunks);
+        chunks.keys(group_mut, next()?, required(&self.projects))?;
+        chunks.keys(group_mut, next()?, required(&self.jobs))?;
+        chunks.keys(group_mut, next()?, required(&self.parts))?;
+        chunks.keys(group_mut, next()?, self.runners.cells())?;
+        chunks.times(group_mut, next()?, &self.ts, &self.jobs)?;
+        chunks.values(group_mut, next()?, self.intervals.cells(), self.encoding)?;
         for buffer in &self.values {
             match buffer {
-                Buffer::Narrow(b) => write::<Int32Type>(&mut group, &b.values, Some(&b.levels))?,
-                Buffer::Wide(b) => write::<Int64Type>(&mut group, &b.values, Some(&b.levels))?,
+                Buffer::Narrow(b) => chunks.values(group_mut, next()?, b.cells(), self.encoding)?,
+                Buffer::Wide(b) => chunks.values(group_mut, next()?, b.cells(), self.encoding)?,
             }
         }
         group
             .close()
             .map_err(parquet_error("closing a row group"))?;
-        self.keys.iter_mut().for_each(Vec::clear);
+        self.projects.clear();
+        self.jobs.clear();
         self.parts.clear();
         self.runners.clear();
         self.ts.clear();
@@ -327,20 +340,11 @@ impl SamplesWriter {
     }
 }
 
-fn write<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    values: &[T::T],
-    levels: Option<&[i16]>,
-) -> Result<()> {
-    let mut column = group
-        .next_column()
-        .map_err(parquet_error("starting a column"))?
-        .ok_or_else(|| Error::internal("the samples schema has fewer columns than are written"))?;
-    column
-        .typed::<T>()
-        .write_batch(values, levels, None)
-        .map_err(parquet_error("writing a column"))?;
-    column.close().map_err(parquet_error("closing a column"))
+fn required<T>(values: &[T]) -> Cells<'_, T> {
+    Cells {
+        values,
+        present: None,
+    }
 }
 
 /// Reads the rows `range` of a samples file as a profile. Columns without a value in the touched row

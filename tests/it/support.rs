@@ -6,7 +6,7 @@
 
 mod world;
 
-pub(crate) use world::{World, fleet_job, load_fleet, report, with};
+pub(crate) use world::{FLEET, World, fleet_job, load_fleet, report, with};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};

@@ -29,14 +29,12 @@ use super::target::{self, CPU_SECONDS, Target};
 use super::{Assembled, EndState, Input};
 use crate::model::archived::{Findings, Host};
 use crate::model::profile::{Gap, Profile};
+use crate::model::settle;
 use crate::model::state::{Reason, Verdict};
 use crate::model::usage;
 use crate::num;
 use crate::source_port::is_stale;
 use crate::time::{TimeRange, TimestampMs};
-
-/// Prometheus' own default, for the one case without a registered interval and without two scrapes.
-const DEFAULT_SCRAPE_INTERVAL_MS: i64 = 60_000;
 
 /// A job of whose machine there is no sample.
 pub(super) fn without_machine(input: &Input<'_>) -> Assembled {
@@ -190,7 +188,9 @@ fn verdict(
         return Verdict::AmbiguousMachine;
     }
     let window = scrapes.window();
-    let interval = scrapes.interval_ms().unwrap_or(DEFAULT_SCRAPE_INTERVAL_MS);
+    let interval = scrapes
+        .interval_ms()
+        .unwrap_or(settle::UNKNOWN_SCRAPE_INTERVAL_MS);
     let few = sample_count < 2;
     if few && window.len_ms() < interval.saturating_mul(2) {
         return Verdict::TooShort;
@@ -219,7 +219,7 @@ fn end_state(target: &Target<'_>, scrapes: &Scrapes) -> EndState {
     let after = last.unwrap_or(i64::MIN);
     EndState {
         settled,
-        any_samples: last.is_some(),
+        scrapes: scrapes.times().len(),
         last_sample: last.map(TimestampMs),
         target_lost: stale_after(target, after)
             || target

@@ -66,13 +66,21 @@ pub struct EndState {
     /// Every cpu series of the machine already has a sample at or after the job's end, or ends with
     /// a staleness marker: nothing more can come.
     pub settled: bool,
-    /// Whether there is any sample of the machine at all.
-    pub any_samples: bool,
+    /// Scrapes of the machine in the fetched window.
+    pub scrapes: usize,
     /// The machine's last scrape in the fetched window.
     pub last_sample: Option<TimestampMs>,
     /// After the last scrape, Prometheus failed to reach the target (`up` = 0) or dropped it
     /// (staleness marker): the silence is explained, waiting will not end it.
     pub target_lost: bool,
+}
+
+impl EndState {
+    /// Whether there is any sample of the machine at all.
+    #[must_use]
+    pub fn any_samples(&self) -> bool {
+        self.scrapes > 0
+    }
 }
 
 /// Assembles one job.

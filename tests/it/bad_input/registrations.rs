@@ -3,6 +3,7 @@
 use crate::support::{World, fleet_job, report, with};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tachograph::time::{Clock as _, TimestampMs};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -95,15 +96,21 @@ async fn a_job_whose_runner_never_comes_is_given_up_when_its_samples_are_gone() 
     let world = World::start().await;
     let api = world.api();
     let body = with(report(fleet_job(0)), json!({"runner_id": 7}));
+    let heard = world.clock.now();
     api.report("1", &body).await;
     api.job_when("1", "pending", "waiting_for_runner").await;
-    // An hour before the default retention of 15 days since the start of the job.
-    let deadline = fleet_job(0).window.from.plus_ms(15 * DAY_MS - 3_600_000);
-    world.clock.set(deadline.plus_ms(-1_000));
+    // An hour before the default retention of 15 days. While no region is known that counts from when
+    // the job was first heard of: its Prometheus may keep more, and the job may be reported late.
+    let deadline = |heard: TimestampMs| heard.plus_ms(15 * DAY_MS - 3_600_000);
+    let first = deadline(heard);
+    world.clock.set(first.plus_ms(-1_000));
     api.report("2", &with(body, json!({"name": "other"}))).await;
     api.job_when("2", "pending", "waiting_for_runner").await;
     assert_eq!(api.job("1").await["state"], "pending");
-    world.clock.set(deadline);
+    world.clock.set(first);
+    api.job_when("1", "unavailable", "never_registered").await;
+    assert_eq!(api.job("2").await["state"], "pending");
+    world.clock.set(deadline(first.plus_ms(-1_000)));
     for job in ["1", "2"] {
         let gone = api.job_when(job, "unavailable", "never_registered").await;
         assert_eq!(gone["verdict"], "past_retention");

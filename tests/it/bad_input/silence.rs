@@ -1,10 +1,11 @@
 //! Prometheus answers, and has nothing: the job waits, and in the end says which nothing it is.
 
-use crate::support::{World, fleet_job, load_fleet, report, with};
+use crate::support::{FLEET, World, fleet_job, load_fleet, report, wait_for, with};
 use serde_json::{Value, json};
 use tachograph::source_port::RawSeries;
 use tachograph::testkit::fake_prometheus::FakePrometheus;
 use tachograph::testkit::fleet::FleetJob;
+use tachograph::time::TimestampMs;
 
 const RETENTION_MS: i64 = 7_200_000;
 /// No attempt in the last hour of the retention.
@@ -119,4 +120,41 @@ async fn a_machine_that_never_answered_a_scrape_is_not_unknown() {
     world.api().report("1", &report(job)).await;
     let down = world.api().job_when("1", "unavailable", "unknown_machine");
     assert_eq!(down.await["verdict"], "scrape_down");
+}
+
+/// What a Prometheus that scrapes once a minute has of the job's machine at `now`.
+fn once_a_minute(job: &FleetJob, now: TimestampMs) -> Vec<RawSeries> {
+    let machine = FLEET.machines.iter().find(|m| m.name == job.machine);
+    let mut series = machine.unwrap().series.clone();
+    for series in &mut series {
+        let kept = |ts: i64| ts <= now.0 && ts.div_euclid(15_000) % 4 == 0;
+        series.samples.retain(|(ts, _)| kept(*ts));
+    }
+    series
+}
+
+#[tokio::test]
+async fn an_interval_of_a_minute_that_nobody_registered_costs_no_tail() {
+    let job = fleet_job(0);
+    let instance = format!("{}:9100", job.machine);
+    let prometheus = FakePrometheus::start().await.unwrap();
+    let world = world_with(&prometheus).await;
+    // The first look at a region whose interval is not known.
+    let first = job.window.to.plus_ms(42_500);
+    world.clock.set(first);
+    prometheus.put(&instance, once_a_minute(job, first));
+    world.api().report("1", &report(job)).await;
+    let settled = first.plus_ms(137_000 - 42_500);
+    wait_for("the first look", async || {
+        let metrics = world.api().get("/metrics").await.text();
+        let looked = metrics.contains("archive_attempts_total{outcome=\"settling\"} 1");
+        looked.then_some(()).ok_or(metrics)
+    })
+    .await;
+    prometheus.put(&instance, once_a_minute(job, settled));
+    world.clock.set(settled);
+    let whole = world.api().job_when("1", "archived", "").await;
+    assert_eq!(whole["verdict"], "complete");
+    assert_eq!(whole["scrape_interval_seconds"], json!(60.0));
+    assert_eq!(whole["coverage"], json!(1.0));
 }

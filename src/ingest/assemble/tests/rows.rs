@@ -50,7 +50,7 @@ fn a_first_scrape_behind_the_end_is_no_row() {
     let assembled = job(&[half(&[30, 45])], 10, 30);
     assert_eq!(assembled.profile.rows(), 0);
     assert_eq!(gap_seconds(&assembled, None), [(10, 30)]);
-    assert!(assembled.end.any_samples && assembled.end.settled);
+    assert!(assembled.end.any_samples() && assembled.end.settled);
 }
 
 #[test]

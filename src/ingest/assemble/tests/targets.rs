@@ -118,5 +118,5 @@ fn no_series_is_an_unknown_machine() {
 fn a_target_that_never_answered_is_known_and_down() {
     let assembled = job(&[up(&[(0, 0.0), (15, 0.0), (30, 0.0)])], 0, 30);
     assert_eq!(verdict(&assembled), Verdict::ScrapeDown);
-    assert!(assembled.end.target_lost && !assembled.end.any_samples);
+    assert!(assembled.end.target_lost && !assembled.end.any_samples());
 }

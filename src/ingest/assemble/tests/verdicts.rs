@@ -182,7 +182,7 @@ fn the_end_tells_whether_the_target_was_lost() {
         waiting,
         EndState {
             settled: false,
-            any_samples: true,
+            scrapes: 3,
             last_sample: Some(TimestampMs(30_000)),
             target_lost: false,
         }

@@ -36,6 +36,7 @@ const TO_DO: Readonly<Record<string, string>> = {
   upstream_unreachable: UPSTREAM,
   upstream_refused: UPSTREAM,
   upstream_invalid: UPSTREAM,
+  archiver_failed: "Look at the log of this service: it names the failure.",
   never_ran: "Nothing: a job that never ran used no machine.",
   unknown_machine: "Compare the machine's name in Prometheus with `machine_label` and `machine_value` of PUT /api/v1/runners/{source}/{runner_id}.",
   past_retention: `${LOST}For later jobs, keep this service running and Prometheus' retention above an hour.`,
