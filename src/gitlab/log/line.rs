@@ -59,7 +59,7 @@ impl Header {
         let header = Self {
             at_us: micros(stamp)?,
             origin: Origin::Stream {
-                number: hex(high)? << 4 | hex(low)?,
+                number: (hex(high)? << 4) | hex(low)?,
                 is_stderr: kind == b'E',
             },
             is_continuation: flag == b'+',
