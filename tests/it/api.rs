@@ -26,7 +26,12 @@ async fn the_registry_round_trips_and_survives_a_restart() {
     world.api().put(REGION, &region).await.empty();
     world.api().put(RUNNER, &runner).await.empty();
     // Header values may be secrets: they go in, but not out.
-    let shown = with(region.clone(), json!({"headers": {"X-Scope-OrgID": "***"}}));
+    let told = json!({"origin": "api", "origin_place": null});
+    let hidden = json!({
+        "headers": {"X-Scope-OrgID": "***"}, "basic_auth": null, "ca_file": null,
+    });
+    let shown = with(with(region.clone(), hidden), told.clone());
+    let runner = with(runner, told);
     for restarted in [false, true] {
         if restarted {
             world.restart().await;

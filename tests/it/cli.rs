@@ -3,6 +3,8 @@
 mod serve;
 mod show;
 
+pub(crate) use serve::Serving;
+
 use std::path::Path;
 use std::process::{Output, Stdio};
 use tokio::process::Command;
@@ -19,21 +21,21 @@ fn program(args: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-async fn run(args: &[&str]) -> Output {
+pub(crate) async fn run(args: &[&str]) -> Output {
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), program(args).output());
     ended.await.expect("it ends").unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// Runs it and asserts the exit code and what it complains about.
-async fn fails(args: &[&str], code: i32, parts: &[&str]) -> String {
+pub(crate) async fn fails(args: &[&str], code: i32, parts: &[&str]) -> String {
     let output = run(args).await;
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");

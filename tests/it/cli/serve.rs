@@ -16,17 +16,23 @@ use tokio::process::Child;
 const STOP: Duration = Duration::from_secs(10);
 
 /// A service in a process of its own.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    api: Api,
+    pub(crate) api: Api,
     log: PathBuf,
 }
 
 impl Serving {
     async fn start(data: &Path) -> Self {
+        Self::with(data, &[]).await
+    }
+
+    /// Starts one with further arguments. What it says is in a file beside the data.
+    pub(crate) async fn with(data: &Path, further: &[&str]) -> Self {
         let log = data.with_extension("log");
         let file = std::fs::File::create(&log).unwrap();
         let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", text(data)];
+        let args = [&args, further].concat();
         let child = program(&args).stdout(Stdio::null()).stderr(file).spawn();
         let child = child.unwrap();
         let base = wait_for("the service listens", async || {
@@ -44,10 +50,14 @@ impl Serving {
         self.child.id().unwrap()
     }
 
-    /// SIGTERM, and its exit code; fails if that takes too long.
-    async fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGTERM, and its exit code; fails if that takes too long.
+    pub(crate) async fn terminate(mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
         match tokio::time::timeout(STOP, self.child.wait()).await {
             Ok(status) => status.unwrap().code(),
             Err(_) => panic!(
