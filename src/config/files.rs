@@ -67,7 +67,7 @@ fn bounded(file: File, max: usize) -> io::Result<String> {
 }
 
 fn invalid_data(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+    std::io::Error::new(std::io::ErrorKind::InvalidData, what)
 }
 
 /// The files that a configuration names, and what is unwise about them.

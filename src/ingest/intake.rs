@@ -190,7 +190,7 @@ impl Intake {
 /// The error of somebody who would remove over the API what the configuration declares.
 fn not_put<T>(entry: Option<Entry<T>>, what: &str) -> Option<Error> {
     match entry?.origin {
-        // Put again since it was removed: then the caller removed what was there when he asked.
+        // Put again meanwhile: what was there when it was asked is gone.
         Origin::Api => None,
         Origin::Config(place) => Some(Error::new(
             ErrorKind::Conflict,

@@ -110,7 +110,7 @@ async fn every_entry_says_where_it_comes_from_and_is_removed_there() {
     let put = ("api".to_owned(), String::new());
 
     let (region, runner) = ("/api/v1/regions/gcp", "/api/v1/runners/gitlab/7");
-    let region_place = config("line 5 (regions.gcp)");
+    let region_place = config("line 6 (regions.gcp)");
     let runner_place = config("line 23 (runner_rules[5])");
     assert_eq!(origin(&api.get(region).await.json(200)), region_place);
     let shown = api.get(runner).await.json(200);
@@ -126,7 +126,7 @@ async fn every_entry_says_where_it_comes_from_and_is_removed_there() {
         api.delete(path).await.problem(404, code, &[]);
     }
     for (path, place) in [
-        (region, "tachograph.toml, line 5 (regions.gcp)"),
+        (region, "tachograph.toml, line 6 (regions.gcp)"),
         (runner, "tachograph.toml, line 23 (runner_rules[5])"),
     ] {
         let parts = [place, "remove it there"];
@@ -155,7 +155,7 @@ async fn every_entry_says_where_it_comes_from_and_is_removed_there() {
         ["all", "both", "docker", "eu-9", "gcp", "later", "seven"]
     );
     assert_eq!(origin(&regions["gcp"]), put);
-    assert_eq!(origin(&regions["all"]), config("line 4 (regions.all)"));
+    assert_eq!(origin(&regions["all"]), config("line 5 (regions.all)"));
     let runners = api.get("/api/v1/runners/gitlab").await.json(200);
     assert_eq!(runners.as_object().unwrap().len(), 2);
     assert_eq!(origin(&runners["7"]), put);
