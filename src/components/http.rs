@@ -47,20 +47,6 @@ pub(super) async fn post_with(
     send(port, "POST", path, headers, body).await
 }
 
-/// `text` as part of a query string.
-pub(super) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match char::from(byte) {
-            plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '~') => {
-                encoded.push(plain);
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 async fn send(
     port: u16,
     method: &str,

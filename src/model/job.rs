@@ -201,6 +201,7 @@ impl MergedFacts {
     pub fn from_facts(facts: JobFacts) -> Self {
         let mut merged = Self::default();
         let rank = facts.rank();
+        merged.merge_times(&facts, rank);
         merged.merge_fields(facts, rank);
         merged
     }

@@ -66,7 +66,9 @@ impl Site {
         let file = self.file();
         let config = config::read_config(&file).unwrap();
         let clock = Arc::<ManualClock>::clone(&self.clock);
-        let source = PrometheusSource::new(Box::new(config::read_secret), Timeouts::default());
+        let secrets = Box::new(config::read_secret);
+        let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+        let source = PrometheusSource::new(secrets, Timeouts::default(), shared);
         let source = Arc::new(source.unwrap());
         let server = Server::bind(&config, source, clock).await.unwrap();
         let (wish, mut wishes) = mpsc::channel(1);

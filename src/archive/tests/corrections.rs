@@ -42,6 +42,7 @@ fn a_new_end_during_a_fetch_is_waited_for() {
         placement: Placement::default(),
         findings: findings(1, 3),
         profile: profile(1, 3),
+        look_up_at: None,
     };
     let end = SystemClock::shared().now();
     let later = JobFacts {

@@ -99,6 +99,7 @@ fn a_job_is_counted_when_it_is_durable_and_not_before() {
         placement: Placement::default(),
         findings: findings(1, 3),
         profile: profile(1, 3),
+        look_up_at: None,
     };
     let staged = bench.archive().stage(staging);
     assert_eq!(due_ever(&bench), 0, "a count now would forget it again");

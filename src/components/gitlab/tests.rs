@@ -70,6 +70,18 @@ async fn tokens_paths_and_limits_are_those_of_gitlab() {
     assert_eq!(get(&gitlab, "/runners/42", TOKEN).await.0, 429);
 }
 
+#[tokio::test]
+async fn four_failures_disable_a_hook_and_nothing_is_sent_twice() {
+    let gitlab = gitlab().await;
+    let nobody = crate::components::free_port().unwrap();
+    let hooks = HookSender::new(gitlab.url(), nobody, SystemClock::shared());
+    let body = gitlab.hook_body(9, HookSpelling::Recent);
+    for _ in 0..4 {
+        assert_eq!(hooks.deliver_job(&body).await, Delivery::Failed);
+    }
+    assert_eq!(hooks.deliver_job(&body).await, Delivery::Disabled);
+}
+
 #[test]
 fn the_log_is_what_a_runner_prints() {
     let mut log = RunnerLog::begin(AT, "manager-3", Executor::DockerMachine);
