@@ -323,7 +323,6 @@ fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
 
     fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
         let dir = tempfile::tempdir().unwrap();
@@ -369,8 +368,8 @@ mod tests {
     #[test]
     fn a_full_queue_sends_callers_away_and_lets_the_archive_wait() {
         let (_dir, index, committer) = committer();
-        let (go, held) = channel::<()>();
-        let (begun, begins) = channel();
+        let (go, held) = sync_channel::<()>(1);
+        let (begun, begins) = sync_channel(1);
         let blocker = committer.submit(move |_| {
             begun.send(()).unwrap();
             held.recv().map_err(|_| Error::internal("nobody let go"))

@@ -176,12 +176,41 @@ impl Intake {
 mod tests {
     use super::*;
     use crate::archive::Settings;
+    use crate::ci_port::{CiError, LogFacts, LogWish, ProjectName};
     use crate::model::id::{JobId, JobRef, RunnerId, Source};
     use crate::model::job::{JobFacts, JobStatus};
     use crate::model::record::Waiting;
     use crate::model::state::Reason;
     use crate::testkit::clock::ManualClock;
     use crate::time::TimestampMs;
+    use futures::future::BoxFuture;
+
+    /// No job is looked up.
+    #[derive(Debug)]
+    struct NoCi;
+
+    impl CiSource for NoCi {
+        fn serves(&self, _source: &Source) -> bool {
+            false
+        }
+
+        fn job<'a>(
+            &'a self,
+            _job: &'a JobRef,
+            _project: &'a ProjectName,
+        ) -> BoxFuture<'a, std::result::Result<JobFacts, CiError>> {
+            Box::pin(futures::future::pending())
+        }
+
+        fn log<'a>(
+            &'a self,
+            _job: &'a JobRef,
+            _project: &'a ProjectName,
+            _wish: LogWish,
+        ) -> BoxFuture<'a, std::result::Result<LogFacts, CiError>> {
+            Box::pin(futures::future::pending())
+        }
+    }
 
     #[tokio::test]
     async fn a_registration_wakes_its_jobs_and_is_answered() {
@@ -197,6 +226,7 @@ mod tests {
             clock,
             Metrics::new(),
             Arc::clone(&wake),
+            Arc::new(NoCi),
         );
         let source = Source::parse("ci").unwrap();
         let event = JobEvent {

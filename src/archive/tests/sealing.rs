@@ -7,8 +7,8 @@ fn sealing_waits_for_room_in_a_full_commit_queue() {
     let bench = Bench::new();
     bench.archived(1, 3);
     let committer = &bench.archive().committer;
-    let (go, held) = std::sync::mpsc::channel::<()>();
-    let (begun, begins) = std::sync::mpsc::channel();
+    let (go, held) = std::sync::mpsc::sync_channel::<()>(1);
+    let (begun, begins) = std::sync::mpsc::sync_channel(1);
     let blocker = committer.submit(move |_| {
         begun.send(()).unwrap();
         held.recv().map_err(|_| Error::internal("nobody let go"))
@@ -89,7 +89,7 @@ fn what_is_staged_during_a_count_is_not_lost() {
 fn a_job_is_counted_when_it_is_durable_and_not_before() {
     let bench = Bench::new();
     bench.accept(1, finished(1, 3)).unwrap();
-    let (go, held) = std::sync::mpsc::channel::<()>();
+    let (go, held) = std::sync::mpsc::sync_channel::<()>(1);
     let blocker = bench
         .archive()
         .committer
