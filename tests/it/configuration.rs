@@ -14,8 +14,8 @@ use tachograph::outbound::Timeouts;
 use tachograph::prometheus::PrometheusSource;
 use tachograph::server::{Reload, Server};
 use tachograph::testkit::clock::ManualClock;
-use tachograph::time::SharedClock;
 use tachograph::testkit::fake_prometheus::FakePrometheus;
+use tachograph::time::SharedClock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 

@@ -38,7 +38,7 @@ const REASONS: Readonly<Record<string, readonly [string, string]>> = {
   waiting_for_runner: ["The runner is not registered", REGISTER],
   waiting_for_region: ["The runner's region is not registered", REGISTER],
   waiting_for_machine: ["The machine is not known", `Send it with \`${PUT_JOB}\`; this page follows by itself.`],
-  waiting_for_log: ["The machine is read from the job's log", "If it stays, check the CI system and the token of its source: the message says what is wrong. It is asked again."],
+  waiting_for_log: ["The job's log is not there yet", "Check the CI system and the token of its source; it is asked again by itself."],
   settling: ["The job is over and is being archived", FOLLOWS],
   samples_late: ["The last samples are late", `${FOLLOWS} If it stays like this, check that the region's Prometheus still scrapes.`],
   no_samples_yet: ["Prometheus has no samples of the machine yet", "Wait a minute. If it stays, compare the machine's name in Prometheus with the runner's registration."],
