@@ -61,8 +61,11 @@ impl<'a> Frames<'a> {
     }
 }
 
+/// A frame's message and the bytes behind the frame.
+type Parted<'a> = (&'a [u8], &'a [u8]);
+
 /// The first frame's message and what stands behind it; `None` if it is not all there.
-fn frame(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Unfit> {
+fn frame(bytes: &[u8]) -> Result<Option<Parted<'_>>, Unfit> {
     // Two spare bits of the fifth byte are tolerated: the length is bounded next.
     let Some(end) = bytes.iter().take(5).position(|byte| *byte < 0x80) else {
         return if bytes.len() < 5 {

@@ -24,6 +24,8 @@ const SURPLUS_MS: i64 = 1_000;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Matrix {
+    #[serde(rename = "resultType")]
+    kind: String,
     result: Bounded<Series, { limits::SERIES_MAX }>,
 }
 
@@ -84,6 +86,10 @@ pub(super) async fn read(
 /// # Errors
 /// The first thing that is wrong with it.
 fn series(matrix: Matrix, request: &SeriesRequest) -> Result<Vec<RawSeries>, Unfit> {
+    if matrix.kind != "matrix" {
+        // A vector would look like series without samples.
+        return Err(Unfit::NotJson);
+    }
     let mut gather = Gather::new(request, Pieces::One);
     for series in matrix.result.0 {
         for Point(ts, value) in series.values.0 {

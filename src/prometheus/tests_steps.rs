@@ -167,7 +167,8 @@ async fn hostile_answers_are_refused_by_every_way() {
             (Answer::HangUp, Unreachable),
         ];
         for (answer, kind) in cases {
-            let case = format!("{way:?} {:.200}", format!("{answer:?}"));
+            let mut case = format!("{way:?} {answer:?}");
+            case.truncate(200);
             let server = only(way, answer).await;
             let error = source(PATIENT)
                 .read(&way.request(&server.url()))

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 use tachograph::components::{Prometheus, PrometheusOptions, VictoriaMetrics, promtool_load};
 use tachograph::ingest::assemble::{Assembled, Input, assemble, names};
 use tachograph::model::id::RegionName;
@@ -25,6 +26,7 @@ const LIMIT: &str = "2000";
 const AT_ONCE: usize = 8;
 /// How VictoriaMetrics counts requests for what it does not have.
 const UNSUPPORTED: &str = "reason=\"unsupported\"";
+const COUNTERS_LAG: Duration = Duration::from_millis(1_200);
 const PADDING_MS: (i64, i64) = (31_000, 30_000);
 
 /// A way to ask: how the region is registered decides which.
@@ -137,9 +139,9 @@ async fn every_way_gives_equal_profiles() {
 
     let mut first: Vec<Vec<RawSeries>> = Vec::new();
     let mut asked = Vec::new();
+    let mut before = requests_so_far(&prometheus, &victoria).await;
     for (number, way) in ways(&prometheus.url(), &victoria.url()).iter().enumerate() {
         let requests: Vec<_> = jobs.iter().map(|job| request(way, number, job)).collect();
-        let before = requests_so_far(&prometheus, &victoria).await;
         let answers: Vec<_> = futures::stream::iter(&requests)
             .map(|request| source.read(request))
             .buffered(AT_ONCE)
@@ -148,6 +150,7 @@ async fn every_way_gives_equal_profiles() {
         let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         let after = requests_so_far(&prometheus, &victoria).await;
         asked.push(grown(&before, &after));
+        before = after;
         report(way, &jobs, &answers, asked.last().unwrap());
         if first.is_empty() {
             check_against_the_fleet(&fleet, &jobs, &answers);
@@ -180,6 +183,8 @@ fn check_against_the_fleet(fleet: &Fleet, jobs: &[&FleetJob], answers: &[Vec<Raw
 type Counts = BTreeMap<String, u64>;
 
 async fn requests_so_far(prometheus: &Prometheus, victoria: &VictoriaMetrics) -> Counts {
+    // VictoriaMetrics shows the same page for a second.
+    tokio::time::sleep(COUNTERS_LAG).await;
     let mut all = counted(&prometheus.url(), "prometheus_http_requests_total").await;
     all.extend(counted(&victoria.url(), "vm_http_requests_total").await);
     all.extend(counted(&victoria.url(), "vm_http_request_errors_total").await);

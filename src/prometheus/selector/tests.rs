@@ -65,10 +65,17 @@ fn what_is_no_matrix_is_refused() {
         assert!(serde_json::from_str::<Matrix>(&text).is_err(), "{text}");
     }
     let many = format!(
-        "{{\"result\":[{}{{}}]}}",
+        "{{\"resultType\":\"matrix\",\"result\":[{}{{\"metric\":{{}}}}]}}",
         "{\"metric\":{}},".repeat(limits::SERIES_MAX)
     );
     assert!(serde_json::from_str::<Matrix>(&many).is_err());
+    let one_less = many.replacen("{\"metric\":{}},", "", 1);
+    assert!(serde_json::from_str::<Matrix>(&one_less).is_ok());
+    let vector = up("")
+        .replace("matrix", "vector")
+        .replace("\"values\":[]", "\"value\":[1764000000,\"1\"]");
+    let vector = series(serde_json::from_str(&vector).unwrap(), &request());
+    assert_eq!(vector, Err(Unfit::NotJson));
     let foreign = up("[1764000000,\"1\"]").replace("m:9100", "n:9100");
     assert!(matches!(
         series(serde_json::from_str(&foreign).unwrap(), &request()),
