@@ -264,7 +264,7 @@ fn seal(jobs: &[ArchivedJob]) {
     });
     futures::executor::block_on(work);
     let accepted = process_cpu();
-    let far = tachograph::time::TimestampMs(i64::MAX / 4);
+    let far = TimestampMs(i64::MAX / 4);
     let mut records = archive.due(far, jobs.len(), |_| false).unwrap().jobs;
     records.sort_by(|a, b| a.job.cmp(&b.job));
     let looked_up = process_cpu();

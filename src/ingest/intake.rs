@@ -172,6 +172,19 @@ impl Intake {
     }
 }
 
+/// The error of somebody who would remove over the API what the configuration declares.
+fn not_put<T>(entry: Option<Entry<T>>, what: &str) -> Option<Error> {
+    match entry?.origin {
+        // Put again meanwhile: what was there when it was asked is gone.
+        Origin::Api => None,
+        Origin::Config(place) => Some(Error::new(
+            ErrorKind::Conflict,
+            "registered_in_config",
+            format!("{what} stands in {place}; remove it there and reload the configuration"),
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,18 +279,5 @@ mod tests {
         intake.put_runner(runner("42"), registered).await.unwrap();
         assert_eq!(archive.due(now, 9, |_| false).unwrap().jobs.len(), 1);
         wake.notified().await;
-    }
-}
-
-/// The error of somebody who would remove over the API what the configuration declares.
-fn not_put<T>(entry: Option<Entry<T>>, what: &str) -> Option<Error> {
-    match entry?.origin {
-        // Put again meanwhile: what was there when it was asked is gone.
-        Origin::Api => None,
-        Origin::Config(place) => Some(Error::new(
-            ErrorKind::Conflict,
-            "registered_in_config",
-            format!("{what} stands in {place}; remove it there and reload the configuration"),
-        )),
     }
 }

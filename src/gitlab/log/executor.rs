@@ -83,6 +83,10 @@ pub(super) struct Names {
 /// Pods of one job whose nodes are kept; there is a second one only after a failed pull.
 const PODS_MAX: usize = 8;
 
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 impl Names {
     /// Takes the host line, `Running on A via B...` or `Running on A...`.
     pub(super) fn take_host_line(&mut self, line: &str) -> bool {
@@ -100,9 +104,8 @@ impl Names {
                 None => (names, None),
             },
         };
-        let name = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        self.script = name(script);
-        self.via = via.and_then(name);
+        self.script = non_empty(script);
+        self.via = via.and_then(non_empty);
         true
     }
 

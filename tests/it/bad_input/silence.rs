@@ -122,12 +122,16 @@ async fn a_machine_that_never_answered_a_scrape_is_not_unknown() {
     assert_eq!(down.await["verdict"], "scrape_down");
 }
 
-/// What a Prometheus that scrapes once a minute has of the job's machine at `now`.
+/// What a Prometheus that scrapes once a minute has of the job's machine at `now`. Its scrapes are
+/// those of the fleet's that leave the longest time behind the end of the job.
 fn once_a_minute(job: &FleetJob, now: TimestampMs) -> Vec<RawSeries> {
     let machine = FLEET.machines.iter().find(|m| m.name == job.machine);
     let mut series = machine.unwrap().series.clone();
+    let turn = |ts: i64| ts.div_euclid(15_000) % 4;
+    let last_before = |(ts, _): &&(i64, f64)| *ts < job.window.to.0;
+    let last = series[0].samples.iter().rfind(last_before).unwrap().0;
     for series in &mut series {
-        let kept = |ts: i64| ts <= now.0 && ts.div_euclid(15_000) % 4 == 0;
+        let kept = |ts: i64| ts <= now.0 && turn(ts) == turn(last);
         series.samples.retain(|(ts, _)| kept(*ts));
     }
     series
