@@ -26,6 +26,7 @@ use crate::time::{SharedClock, TimeRange, TimestampMs};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
@@ -93,7 +94,17 @@ impl Pipeline {
             if room > 0 {
                 let (archive, busy) = (Arc::clone(&self.parts.archive), in_flight.clone());
                 let look = move || archive.due(now, room, |job| busy.contains(&job));
-                let due = self.parts.pool.run(look).await?;
+                let mut look = pin!(self.parts.pool.run(look));
+                // The jobs go on meanwhile. One of them may just have been given the thread that the
+                // look waits for, and would keep it for ever if nobody polled it.
+                let due = loop {
+                    tokio::select! {
+                        due = &mut look => break due?,
+                        Some(job) = working.next(), if !working.is_empty() => {
+                            in_flight.remove(&job);
+                        }
+                    }
+                };
                 if let Some(next) = due.next {
                     let ms = u64::try_from(next.since(now)).unwrap_or(0);
                     wait = wait.min(Duration::from_millis(ms.max(10)));

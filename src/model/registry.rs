@@ -414,7 +414,7 @@ mod tests {
             (r"/a|b/", "ab", false),
             (r"/a|b/", "b", true),
             (r"/(?i)GCP-.*/", "gcp-1", true),
-            (r"/[\w.-]{1,60}/", "machine-1.eu", true),
+            (r"/[a-z0-9.-]{1,60}/", "machine-1.eu", true),
             ("/", "/", true),
         ] {
             let found = Pattern::parse(pattern).unwrap().matches(text);

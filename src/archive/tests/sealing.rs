@@ -131,3 +131,43 @@ fn a_date_that_cannot_be_sealed_does_not_keep_the_others_from_it() {
     );
     assert_eq!(archive.staged_dates().dates(), dates[..1]);
 }
+
+#[test]
+fn the_same_jobs_give_the_same_segment_bytes() {
+    let bytes = |bench: &Bench| {
+        bench.archive().seal_all().unwrap();
+        let mut files: Vec<Vec<u8>> = Vec::new();
+        for table in ["samples", "jobs"] {
+            for date in std::fs::read_dir(bench.root.path().join("tables").join(table)).unwrap() {
+                for file in std::fs::read_dir(date.unwrap().path()).unwrap() {
+                    files.push(std::fs::read(file.unwrap().path()).unwrap());
+                }
+            }
+        }
+        files
+    };
+    let (one, two) = (Bench::new(), Bench::new());
+    for number in 0..30 {
+        one.archived(number, 20);
+        two.archived(number, 20);
+    }
+    assert_eq!(bytes(&one), bytes(&two));
+}
+
+#[test]
+fn sealing_does_not_chase_what_is_staged_meanwhile() {
+    let bench = Bench::new();
+    (0..20).for_each(|number| bench.archived(number, 5));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let numbers = (20..).take_while(|_| !done.load(Ordering::SeqCst));
+            numbers.for_each(|number| bench.archived(number, 5));
+        });
+        let sealed = bench.archive().seal_all();
+        done.store(true, Ordering::SeqCst);
+        let sealed = sealed.unwrap();
+        assert_eq!(sealed.len(), 1);
+        assert!(sealed[0].jobs >= 20, "{sealed:?}");
+    });
+}

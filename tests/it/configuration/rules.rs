@@ -185,8 +185,9 @@ async fn credentials_are_sent_as_the_region_says_by_file_and_by_api() {
     let sent = async |what: &str| {
         let path = "/api/v1/read";
         let seen = || server.requests().into_iter().filter(|r| r.path == path);
-        let first =
-            crate::support::wait_for(what, async || seen().last().ok_or("no request".to_owned()));
+        let first = crate::support::wait_for(what, async || {
+            seen().next_back().ok_or("no request".to_owned())
+        });
         first.await.header("authorization").to_owned()
     };
     // The example of RFC 7617.
