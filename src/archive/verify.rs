@@ -55,7 +55,7 @@ pub struct Verification {
     pub pending_jobs: u64,
     pub sample_rows: u64,
     pub bytes: u64,
-    /// The first ones; [`Verification::broken`] counts all.
+    /// The first ones; the field `broken` counts all.
     pub problems: Vec<Problem>,
     pub broken: u64,
 }
