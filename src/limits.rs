@@ -14,9 +14,6 @@ pub const SECTIONS_MAX: usize = 2_000;
 pub const TAGS_MAX: usize = 100;
 /// A job longer than this is a unit mistake: GitLab's own upper limit for a timeout is one month.
 pub const JOB_DURATION_MS_MAX: i64 = 31 * 24 * 3_600_000;
-/// Body of a hook. GitLab sends at most 25 MB, but what grows is lists that a job event does not
-/// have; its largest field is the commit message, which git itself keeps below 1 MiB in practice.
-pub const HOOK_BODY_BYTES_MAX: usize = 2 << 20;
 /// How far a signed hook's time may be from ours, as the Standard Webhooks scheme says.
 pub const HOOK_AGE_MS_MAX: i64 = 300_000;
 /// Signatures in one hook: one per signing token, and nobody replaces more than a few at once.
