@@ -33,21 +33,55 @@ pub(super) struct Ci {
     pub(super) clock: Arc<ManualClock>,
 }
 
+/// A GitLab with a project and a runner.
+pub(super) async fn stand_in(clock: SharedClock) -> StandInGitlab {
+    let gitlab = StandInGitlab::start(clock).await.unwrap();
+    gitlab.add_project(CiProject {
+        id: PROJECT,
+        path: "acme/archive".to_owned(),
+    });
+    gitlab.add_runner(CiRunner {
+        id: RUNNER,
+        description: "us-east1-manager-3".to_owned(),
+        tags: vec!["gce".to_owned(), "linux".to_owned()],
+        executor: Executor::DockerMachine,
+    });
+    gitlab
+}
+
+/// Lets a job live in GitLab as a job of the fleet did. The hooks of its life, in order.
+pub(super) fn live(
+    gitlab: &StandInGitlab,
+    id: u64,
+    job: &FleetJob,
+    spelling: HookSpelling,
+) -> Vec<Value> {
+    let window = job.window;
+    gitlab.create_job(CiJob {
+        id,
+        project: PROJECT,
+        pipeline: 7,
+        name: "unit: [linux, 2/4]".to_owned(),
+        stage: "test".to_owned(),
+        git_ref: "main".to_owned(),
+        sha: "7d2c0f1e5f0a4b7e9a3f1f5c7f2b8e4d6a9c0b1d".to_owned(),
+        created_at: window.from.plus_ms(-79_880),
+    });
+    let hook = || gitlab.hook_body(id, spelling);
+    let created = hook();
+    gitlab.enqueue(id);
+    let pending = hook();
+    gitlab.take(id, RUNNER, window.from);
+    let running = hook();
+    gitlab.finish(id, JobOutcome::Success, window.to);
+    vec![created, pending, running, hook()]
+}
+
 impl Ci {
     pub(super) async fn start() -> Self {
         let clock = ManualClock::at(after_all_jobs());
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
-        let gitlab = StandInGitlab::start(shared).await.unwrap();
-        gitlab.add_project(CiProject {
-            id: PROJECT,
-            path: "acme/archive".to_owned(),
-        });
-        gitlab.add_runner(CiRunner {
-            id: RUNNER,
-            description: "us-east1-manager-3".to_owned(),
-            tags: vec!["gce".to_owned(), "linux".to_owned()],
-            executor: Executor::DockerMachine,
-        });
+        let gitlab = stand_in(shared).await;
         let settings = GitlabSettings {
             source: Source::parse("gitlab").unwrap(),
             url: gitlab.url(),
@@ -80,25 +114,7 @@ impl Ci {
 
     /// Lets a job live in GitLab as a job of the fleet did. The hooks of its life, in order.
     pub(super) fn live(&self, id: u64, job: &FleetJob, spelling: HookSpelling) -> Vec<Value> {
-        let window = job.window;
-        self.gitlab.create_job(CiJob {
-            id,
-            project: PROJECT,
-            pipeline: 7,
-            name: "unit: [linux, 2/4]".to_owned(),
-            stage: "test".to_owned(),
-            git_ref: "main".to_owned(),
-            sha: "7d2c0f1e5f0a4b7e9a3f1f5c7f2b8e4d6a9c0b1d".to_owned(),
-            created_at: window.from.plus_ms(-79_880),
-        });
-        let hook = || self.gitlab.hook_body(id, spelling);
-        let created = hook();
-        self.gitlab.enqueue(id);
-        let pending = hook();
-        self.gitlab.take(id, RUNNER, window.from);
-        let running = hook();
-        self.gitlab.finish(id, JobOutcome::Success, window.to);
-        vec![created, pending, running, hook()]
+        live(&self.gitlab, id, job, spelling)
     }
 
     /// The log of that job without its last line, and the last line.

@@ -2,9 +2,14 @@
 
 use super::{Site, text};
 use crate::cli::{Serving, fails, run, stderr, stdout};
+use crate::gitlab;
 use crate::support::wait_for;
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use tachograph::components::gitlab::{Delivery, HookSender, HookSpelling};
+use tachograph::testkit::clock::ManualClock;
+use tachograph::time::SharedClock;
 
 #[tokio::test]
 async fn hostile_files_are_refused_by_check_and_serve() {
@@ -134,13 +139,29 @@ async fn the_readme_leads_to_a_configuration_in_at_most_ten_commands() {
     assert_eq!(stdout(&checked), "the configuration is in order\n");
     assert_eq!(stderr(&checked), "");
 
-    // The same with this test's servers: a job is archived with nothing put but itself.
-    let file = file.replace("http://127.0.0.1:9090", &site.prometheus.url());
+    // The same with this test's servers: a job of GitLab is archived with nothing put at all.
+    let job = crate::support::fleet_job(0);
+    let clock = || -> SharedClock { Arc::<ManualClock>::clone(&site.clock) };
+    let gitlab = gitlab::stand_in(clock()).await;
+    let file = file
+        .replace("http://127.0.0.1:9090", &site.prometheus.url())
+        .replace("https://gitlab.example.com", &gitlab.url());
+    site.write("api.token", gitlab.token());
     site.configure(&file);
     let service = site.serve().await;
-    let job = crate::support::report(crate::support::fleet_job(0));
-    service.api.report("1", &job).await;
+    let port = service.api.base().rsplit(':').next().unwrap();
+    let hooks = HookSender::new(gitlab.url(), port.parse().unwrap(), clock());
+    let hooks = hooks.with_secret_token("0123abcd");
+    let (log, end) = gitlab::Ci::log_of(job);
+    let events = gitlab::live(&gitlab, 1, job, HookSpelling::Recent);
+    gitlab.append_log(1, &log);
+    gitlab.append_log(1, &end);
+    for event in &events {
+        assert_eq!(hooks.deliver_job(event).await, Delivery::Answered(202));
+    }
     let archived = service.api.job_when("1", "archived", "").await;
     assert_eq!(archived["machine"]["region"], "eu-1");
+    assert_eq!(archived["machine"]["name"], job.machine);
+    assert!(gitlab::sections(&archived).contains(&"unit_tests"));
     service.stop().await;
 }
