@@ -5,8 +5,7 @@
 //! lab must catch. Both do nothing, and cost nothing, without the feature `testkit`, which no release
 //! has. Called by `segment::dir`, `index` and `archive`, one line each.
 
-use crate::error::{Error, ErrorKind};
-use std::fmt;
+use crate::error::Result;
 
 /// Every step, in the order of a job's life. The lab sweeps this list and fails on a step that it
 /// never reaches.
@@ -49,42 +48,17 @@ pub const OMISSIONS: &[&str] = &[
     "omit.lock",
 ];
 
-/// A failure that the lab asked for.
-#[derive(Debug)]
-pub struct Injected(&'static str);
-
-impl fmt::Display for Injected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {} was made to fail", self.0)
-    }
-}
-
-impl std::error::Error for Injected {}
-
-impl From<Injected> for Error {
-    fn from(injected: Injected) -> Self {
-        Self::new(
-            ErrorKind::Unavailable,
-            "fault_injected",
-            "the crash lab broke a step",
-        )
-        .with_source(injected)
-    }
-}
-
-impl From<Injected> for std::io::Error {
-    fn from(injected: Injected) -> Self {
-        Self::other(injected)
-    }
-}
-
 /// A step of the commit protocol.
 ///
 /// # Errors
-/// Only if the lab said that this step fails.
+/// `Unavailable` if the lab said that this step fails.
 #[cfg(feature = "testkit")]
-pub fn step(name: &'static str) -> Result<(), Injected> {
-    fail::fail_point!(name, |_| Err(Injected(name)));
+pub fn step(name: &'static str) -> Result<()> {
+    fail::fail_point!(name, |_| Err(crate::error::Error::new(
+        crate::error::ErrorKind::Unavailable,
+        "fault_injected",
+        format!("step {name} was made to fail"),
+    )));
     Ok(())
 }
 
@@ -94,7 +68,7 @@ pub fn step(name: &'static str) -> Result<(), Injected> {
 /// Never in this build.
 #[cfg(not(feature = "testkit"))]
 #[inline]
-pub fn step(_name: &'static str) -> Result<(), Injected> {
+pub fn step(_name: &'static str) -> Result<()> {
     Ok(())
 }
 

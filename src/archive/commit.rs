@@ -8,6 +8,7 @@
 
 use super::closing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::{Changes, Family, Index};
 use crate::limits;
@@ -311,9 +312,8 @@ fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
         return true;
     }
     let written = fault::step("commit.write")
-        .map_err(Error::from)
         .and_then(|()| index.write(batch))
-        .and_then(|()| Ok(fault::step("commit.written")?));
+        .and_then(|()| fault::step("commit.written"));
     match written {
         Ok(()) => true,
         Err(error) => {

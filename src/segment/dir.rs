@@ -168,11 +168,11 @@ impl DataDir {
                 .truncate(true)
                 .open(&tmp)?;
             file.write_all(bytes)?;
-            fault::step("file.written")?;
+            fault::step("file.written").map_err(std::io::Error::other)?;
             if !fault::omits("omit.data_sync") && !fault::omits("omit.sync_before_rename") {
                 file.sync_data()?;
             }
-            Ok(fault::step("file.synced")?)
+            fault::step("file.synced").map_err(std::io::Error::other)
         })();
         if let Err(error) = written {
             let _best_effort = std::fs::remove_file(&tmp);
@@ -187,7 +187,7 @@ impl DataDir {
         if fault::omits("omit.sync_before_rename") {
             sync_dir(&target)?;
         }
-        Ok(fault::step("file.durable")?)
+        fault::step("file.durable")
     }
 
     /// Removes a segment file if it is there.
