@@ -138,6 +138,9 @@ pub const POINTS_MAX: usize = 10_000;
 /// Characters of a job's source, and of its id, in the name of a downloaded file: a name has at most
 /// 255 bytes in usual file systems, and readers put more behind it.
 pub const FILE_NAME_PART_MAX: usize = 80;
+/// Groups in an answer about the fleet: more lines than a chart or a list can show. 100 lines of 120
+/// buckets are 12,000 rows.
+pub const FLEET_GROUPS_MAX: usize = 100;
 /// Segments kept open with their parsed footers (about 0.2 MiB each).
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 

@@ -6,7 +6,9 @@ use crate::archive::Archive;
 use crate::ingest::Intake;
 use crate::limits;
 use crate::query::Query;
+use crate::query::fleet::Fleet;
 use crate::telemetry::Metrics;
+use crate::time::SharedClock;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, StatusCode};
 use axum::{Router, middleware};
@@ -27,6 +29,8 @@ pub struct Services {
     pub intake: Intake,
     pub hooks: HookService,
     pub query: Query,
+    pub fleet: Fleet,
+    pub clock: SharedClock,
     pub archive: Arc<Archive>,
     pub metrics: Arc<Metrics>,
 }
@@ -39,6 +43,7 @@ pub struct Services {
     ),
     tags(
         (name = "jobs", description = "Job events, records, profiles"),
+        (name = "fleet", description = "Questions over many jobs"),
         (name = "hooks", description = "Webhooks of CI systems"),
         (name = "registry", description = "Regions and runners"),
         (name = "operations", description = "Health, metrics, administration")
@@ -63,6 +68,9 @@ fn routes() -> OpenApiRouter<Services> {
             v1::registry::put_runner,
             v1::registry::delete_runner
         ))
+        .routes(routes!(v1::fleet::trends))
+        .routes(routes!(v1::fleet::top))
+        .routes(routes!(v1::fleet::heatmap))
         .routes(routes!(hooks::gitlab))
         .routes(routes!(v1::admin::seal))
         .routes(routes!(ops::healthz))

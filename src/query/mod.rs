@@ -1,6 +1,7 @@
 //! Answers for readers: records, lists, profiles. Async, bounded, every call with a [`Scope`].
 
 mod down_sample;
+pub mod fleet;
 pub mod output;
 mod profile;
 mod table;
