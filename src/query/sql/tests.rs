@@ -1,0 +1,1 @@
+//! Queries over an archive with sealed, staged and amended jobs.
