@@ -160,8 +160,9 @@ pub const SQL_NESTING_MAX: usize = 50;
 pub const SQL_AT_ONCE: usize = 4;
 /// How long a query waits for others to end.
 pub const SQL_WAIT_MAX: Duration = Duration::from_secs(2);
-/// A query from start to end.
-pub const SQL_TIME_MAX: Duration = Duration::from_secs(30);
+/// A query from start to end: a little less than [`REQUEST_TIMEOUT`], so that what it took too long for
+/// is said in its own words.
+pub const SQL_TIME_MAX: Duration = Duration::from_secs(27);
 /// Rows of an answer: what a person or a page looks at. Exports have no such bound.
 pub const SQL_ROWS_MAX: u64 = 100_000;
 /// Bytes of an answer in memory.
@@ -170,6 +171,8 @@ pub const SQL_ANSWER_BYTES_MAX: u64 = 64 << 20;
 pub const SQL_MEMORY_BYTES: usize = 256 << 20;
 /// What one query may put on disk when its memory is full.
 pub const SQL_SPILL_BYTES_MAX: u64 = 2 << 30;
+/// Queries whose progress can be asked for, running ones and those that ended last.
+pub const SQL_QUERIES_KNOWN: usize = 64;
 /// Rows that go through a plan together: a page of a samples file, eight of a jobs file.
 pub const SQL_BATCH_ROWS: usize = 8_192;
 /// Text that one call of a function may put together for a batch.

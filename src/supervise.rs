@@ -201,6 +201,21 @@ impl ComputePool {
         self.threads
     }
 
+    /// Runs `work` on one of its threads.
+    ///
+    /// # Errors
+    /// Whatever `work` returns; `Internal` if it panics.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let Some(runtime) = &self.runtime else {
+            return Err(Error::internal("a pool without threads"));
+        };
+        let outcome = runtime.spawn(async move { work() }).await;
+        outcome.map_err(|error| Error::internal("work panicked").with_source(error))?
+    }
+
     /// Runs a task on its threads. It ends by itself, or when the pool is dropped.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {

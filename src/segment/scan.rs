@@ -323,7 +323,9 @@ impl ChunkPages {
         let mut pages = Vec::with_capacity(wanted.len());
         let mut end = start;
         for (number, page) in wanted.iter().enumerate() {
-            let next = locations.get(from + number + 1).map_or(group_rows, first_row);
+            let next = locations
+                .get(from + number + 1)
+                .map_or(group_rows, first_row);
             let (first, len) = (first_row(page), i64::from(page.compressed_page_size));
             let at = usize::try_from(page.offset - start).map_err(|_| outside())?;
             let len_bytes = usize::try_from(len).map_err(|_| outside())?;
@@ -364,9 +366,7 @@ impl ChunkPages {
             };
             let rows = num::to_usize(u64::from(header.values));
             let nulls = num::to_usize(u64::from(header.nulls));
-            let present = (nulls > 0)
-                .then(|| levels_of(levels, rows))
-                .transpose()?;
+            let present = (nulls > 0).then(|| levels_of(levels, rows)).transpose()?;
             if wanted.end > rows || nulls > rows {
                 return Err(odd("a page has fewer rows than its index says"));
             }
@@ -563,15 +563,24 @@ fn text(
 }
 
 /// Appends the wanted rows' values, 0 where there is none.
-fn spread(values: &[u32], present: Option<&BooleanBuffer>, wanted: &Range<usize>, out: &mut Vec<u32>) {
+fn spread(
+    values: &[u32],
+    present: Option<&BooleanBuffer>,
+    wanted: &Range<usize>,
+    out: &mut Vec<u32>,
+) {
     let Some(present) = present else {
         out.extend_from_slice(values.get(wanted.clone()).unwrap_or_default());
         return;
     };
     let mut there = values.iter().copied();
-    let all = present
-        .iter()
-        .map(|is_there| if is_there { there.next().unwrap_or(0) } else { 0 });
+    let all = present.iter().map(|is_there| {
+        if is_there {
+            there.next().unwrap_or(0)
+        } else {
+            0
+        }
+    });
     out.extend(all.take(wanted.end).skip(wanted.start));
 }
 

@@ -115,14 +115,20 @@ impl JobFacts {
             parts.push(scan::job_cells(column, &self.rows)?);
         }
         let parts: Vec<_> = parts.iter().map(AsRef::as_ref).collect();
-        arrow_select::concat::concat(&parts)
-            .map_err(|error| Error::internal("facts of jobs do not fit together").with_source(error))
+        arrow_select::concat::concat(&parts).map_err(|error| {
+            Error::internal("facts of jobs do not fit together").with_source(error)
+        })
     }
 
     /// Bytes of the columns that were read.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let known = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
-        num::len_u64(known.values().map(|cells| cells.get_array_memory_size()).sum())
+        num::len_u64(
+            known
+                .values()
+                .map(|cells| cells.get_array_memory_size())
+                .sum(),
+        )
     }
 }

@@ -190,7 +190,10 @@ impl Hiding {
             // They stand in a unit of their own, as they are now.
             Table::Jobs => amended.iter().map(|job| (job.key.0, false)).collect(),
             Table::Samples if view.scope.is_unlimited() => HashMap::new(),
-            Table::Samples => amended.iter().map(|job| (job.key.0, job.is_allowed)).collect(),
+            Table::Samples => amended
+                .iter()
+                .map(|job| (job.key.0, job.is_allowed))
+                .collect(),
         };
         let all = by_job.is_empty() && view.scope.is_unlimited();
         (!all).then(|| Self {

@@ -10,7 +10,9 @@ use super::prune::Pruner;
 use super::tables::SqlTable;
 use crate::archive::scan::{ScanView, Scratch, SegmentRef, Unit};
 use crate::num;
-use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions,
+};
 use datafusion::arrow::compute::{and_kleene, filter_record_batch, prep_null_mask_filter};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
@@ -98,6 +100,8 @@ impl ScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
+        let rows = segments.iter().map(|own| own.rows(plan.table.base));
+        plan.progress.plan(rows.sum());
         let work = Mutex::new(Work::new(&plan, &pruner, &segments));
         Ok(Self {
             schema,
@@ -151,14 +155,18 @@ fn next_unit(work: &Mutex<Work>, plan: &ScanPlan, pruner: &Pruner) -> Result<Opt
         };
         let units = plan.view.units(&segment, plan.table.base);
         let units = pruner.units(units.map_err(external)?);
-        plan.progress.segment_begun(segment.rows(plan.table.base));
         locked().units.extend(units);
     }
 }
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<&str> = self.schema.fields().iter().map(|own| own.name().as_str()).collect();
+        let columns: Vec<&str> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|own| own.name().as_str())
+            .collect();
         write!(
             f,
             "ScanExec: table={}, segments={} of {}, columns=[{}]",
@@ -277,7 +285,11 @@ impl Scan {
         if self.plan.progress.is_cancelled() {
             return exec_err!("the query was cancelled");
         }
-        if self.current.as_ref().is_none_or(|(_, ranges)| ranges.is_empty()) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(_, ranges)| ranges.is_empty())
+        {
             self.current = None;
             let Some(unit) = next_unit(&self.work, &self.plan, &self.pruner)? else {
                 return Ok(None);

@@ -35,7 +35,10 @@ pub(super) fn of(error: DataFusionError) -> Error {
         DataFusionError::SchemaError(error, _) => with_place(schema(&error), place),
         DataFusionError::ResourcesExhausted(_) => memory(),
         DataFusionError::NotImplemented(text) => {
-            let message = format!("the query asks for something that is not there: {}", words(&text));
+            let message = format!(
+                "the query asks for something that is not there: {}",
+                words(&text)
+            );
             Error::invalid("sql_not_supported", message)
         }
         DataFusionError::Plan(text) => with_place(plan(&text), place),
@@ -97,7 +100,10 @@ fn syntax(error: &ParserError) -> Error {
 /// Where in the text, if DataFusion knows it.
 fn place(error: &DataFusionError) -> Option<String> {
     let span = error.diagnostic()?.span?;
-    Some(format!("line {}, column {}", span.start.line, span.start.column))
+    Some(format!(
+        "line {}, column {}",
+        span.start.line, span.start.column
+    ))
 }
 
 fn with_place(error: Error, place: Option<String>) -> Error {

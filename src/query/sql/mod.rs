@@ -8,18 +8,22 @@ mod exec;
 mod failure;
 mod functions;
 mod guard;
+mod output;
 mod produce;
 mod progress;
 mod provider;
 mod prune;
 pub mod quantile;
 mod rates;
+mod running;
 mod session;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use output::AnswerFormat;
 pub use progress::Progress;
+pub use running::{AnswerBytes, Queries, QueryId, QueryStatus};
 
 use crate::archive::Archive;
 use crate::error::{Error, ErrorKind, Result};

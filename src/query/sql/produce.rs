@@ -63,11 +63,7 @@ impl Rows {
 }
 
 impl Producer {
-    pub(super) fn new(
-        table: &'static SqlTable,
-        view: &Arc<ScanView>,
-        unit: Unit,
-    ) -> Result<Self> {
+    pub(super) fn new(table: &'static SqlTable, view: &Arc<ScanView>, unit: Unit) -> Result<Self> {
         let reader = unit.reader(view).map_err(external)?;
         Ok(Self {
             table,
@@ -213,12 +209,7 @@ impl Producer {
         Ok(cells)
     }
 
-    fn sample(
-        &mut self,
-        scratch: &mut Scratch,
-        rows: &mut Rows,
-        name: &str,
-    ) -> Result<ArrayRef> {
+    fn sample(&mut self, scratch: &mut Scratch, rows: &mut Rows, name: &str) -> Result<ArrayRef> {
         match sample_position(name) {
             Some(position) => self.cells(scratch, rows, position),
             None => internal_err!("the samples table has no column {name}"),
@@ -283,7 +274,9 @@ impl Producer {
         }
         let interval = self.sample(scratch, rows, "interval_ms")?;
         let amounts = rates::sum(&columns)?;
-        Ok(Arc::new(rates::per_second(metric, &amounts, scale, &interval)?))
+        Ok(Arc::new(rates::per_second(
+            metric, &amounts, scale, &interval,
+        )?))
     }
 
     fn mean_rate(
@@ -307,7 +300,9 @@ impl Producer {
         let covered = covered.ok_or_else(|| external(Error::internal("coverage is missing")))?;
         let covered = self.cells(scratch, rows, covered)?;
         let amounts = rates::sum(&columns)?;
-        Ok(Arc::new(rates::per_second(metric, &amounts, scale, &covered)?))
+        Ok(Arc::new(rates::per_second(
+            metric, &amounts, scale, &covered,
+        )?))
     }
 
     fn overlap(&mut self, scratch: &mut Scratch, rows: &mut Rows) -> Result<Int64Array> {
@@ -358,12 +353,7 @@ impl Producer {
     }
 
     /// A field of all sections of the rows.
-    fn section(
-        &mut self,
-        scratch: &mut Scratch,
-        rows: &mut Rows,
-        field: &str,
-    ) -> Result<ArrayRef> {
+    fn section(&mut self, scratch: &mut Scratch, rows: &mut Rows, field: &str) -> Result<ArrayRef> {
         let (lists, _) = self.sections(scratch, rows)?;
         let mut parts: Vec<ArrayRef> = Vec::new();
         // A null list may hide values of its own: only those of lists that are there count.

@@ -6,17 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Progress {
     rows_read: AtomicU64,
-    rows_begun: AtomicU64,
-    segments_begun: AtomicU64,
+    rows_planned: AtomicU64,
     rows_out: AtomicU64,
     cancelled: AtomicBool,
     done: AtomicBool,
 }
 
 impl Progress {
-    pub(super) fn segment_begun(&self, rows: u64) {
-        self.segments_begun.fetch_add(1, Ordering::Relaxed);
-        self.rows_begun.fetch_add(rows, Ordering::Relaxed);
+    /// A scan may read so many more rows.
+    pub(super) fn plan(&self, rows: u64) {
+        self.rows_planned.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(super) fn rows_read(&self, rows: u64) {
@@ -54,10 +53,10 @@ impl Progress {
         self.rows_read.load(Ordering::Relaxed)
     }
 
-    /// Segments that were opened.
+    /// Rows of the tables that are to be read at most; filters by page leave out more.
     #[must_use]
-    pub fn segments(&self) -> u64 {
-        self.segments_begun.load(Ordering::Relaxed)
+    pub fn planned(&self) -> u64 {
+        self.rows_planned.load(Ordering::Relaxed)
     }
 
     /// Rows of the answer.

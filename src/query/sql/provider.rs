@@ -83,7 +83,10 @@ fn has_subquery(filter: &Expr) -> bool {
     let is_subquery = |own: &Expr| {
         Ok(matches!(
             own,
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..)
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::OuterReferenceColumn(..)
         ))
     };
     // An expression that cannot be looked at is left to DataFusion.

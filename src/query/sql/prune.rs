@@ -196,7 +196,10 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn column(&self, column: &Column) -> Option<usize> {
-        self.table.columns.iter().position(|own| own.name == column.name)
+        self.table
+            .columns
+            .iter()
+            .position(|own| own.name == column.name)
     }
 
     fn values(

@@ -49,7 +49,9 @@ pub(super) fn sum(columns: &[ArrayRef]) -> Result<Int64Array> {
         let own = integers(column)?;
         let nulls = NullBuffer::union(total.nulls(), own.nulls());
         let pairs = total.values().iter().zip(own.values());
-        let sums = pairs.map(|(a, b)| a.saturating_add(*b)).collect::<Vec<i64>>();
+        let sums = pairs
+            .map(|(a, b)| a.saturating_add(*b))
+            .collect::<Vec<i64>>();
         total = Int64Array::new(sums.into(), nulls);
     }
     Ok(total)
@@ -74,7 +76,9 @@ pub(super) fn per_second(
     let factor = 1_000 * 10i64.pow(u32::try_from(digits - scale.min(digits)).unwrap_or(0));
     let divisor = 10i64.pow(u32::try_from(scale - digits.min(scale)).unwrap_or(0));
     let factor = factor / divisor.max(1);
-    let largest = amounts.iter().fold(0, |all, amount| all | amount.unsigned_abs());
+    let largest = amounts
+        .iter()
+        .fold(0, |all, amount| all | amount.unsigned_abs());
     let longest = times.iter().fold(0, |all, time| all | *time);
     let is_small = i64::try_from(largest)
         .ok()
@@ -110,14 +114,21 @@ pub(super) fn per_second(
 fn half_up(float: f64) -> f64 {
     let raised = float + 0.5;
     let nearest = (raised + WHOLE) - WHOLE;
-    if nearest > raised { nearest - 1.0 } else { nearest }
+    if nearest > raised {
+        nearest - 1.0
+    } else {
+        nearest
+    }
 }
 
 /// A part of a whole as DOUBLE; null where there is no whole.
 pub(super) fn share(parts: &Int64Array, wholes: &ArrayRef) -> Result<Float64Array> {
     let wholes = integers(wholes)?;
     let timed = NullBuffer::from_iter(wholes.values().iter().map(|whole| *whole > 0));
-    let nulls = NullBuffer::union(NullBuffer::union(parts.nulls(), wholes.nulls()).as_ref(), Some(&timed));
+    let nulls = NullBuffer::union(
+        NullBuffer::union(parts.nulls(), wholes.nulls()).as_ref(),
+        Some(&timed),
+    );
     let pairs = parts.values().iter().zip(wholes.values());
     let shares: Vec<f64> = pairs
         .map(|(part, whole)| num::to_f64(*part) / num::to_f64(*whole))
@@ -140,7 +151,9 @@ pub(super) fn overlap(
     let overlaps: Vec<i64> = rows
         .zip(windows)
         .map(|((ts, interval), (started, finished))| {
-            let from = ts.saturating_sub(interval.saturating_mul(1_000)).max(*started);
+            let from = ts
+                .saturating_sub(interval.saturating_mul(1_000))
+                .max(*started);
             let to = *ts.min(finished);
             to.saturating_sub(from).max(0) / 1_000
         })
@@ -178,7 +191,15 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_up() {
-        for (float, whole) in [(0.0, 0.0), (0.49, 0.0), (0.5, 1.0), (1.5, 2.0), (2.5, 3.0), (2.4, 2.0), (1e15, 1e15)] {
+        for (float, whole) in [
+            (0.0, 0.0),
+            (0.49, 0.0),
+            (0.5, 1.0),
+            (1.5, 2.0),
+            (2.5, 3.0),
+            (2.4, 2.0),
+            (1e15, 1e15),
+        ] {
             assert_eq!(half_up(float), whole, "{float}");
         }
     }

@@ -83,7 +83,10 @@ fn build(
     let concat = functions.iter().find(|own| own.name() == "concat").cloned();
     let mut planners: Vec<_> = concat
         .into_iter()
-        .map(|concat| Arc::new(ConcatPlanner(concat)) as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>)
+        .map(|concat| {
+            Arc::new(ConcatPlanner(concat))
+                as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>
+        })
         .collect();
     planners.extend(SessionStateDefaults::default_expr_planners());
     Ok(SessionStateBuilder::new()

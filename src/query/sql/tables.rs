@@ -174,7 +174,9 @@ fn job_samples() -> Vec<SqlColumn> {
     all.extend(facts);
     all.push(made("overlap_ms", DataType::Int64, Make::Overlap));
     all.push(made("share", DataType::Float64, Make::Share));
-    let increments = Column::ALL.into_iter().filter(|column| column.is_increment());
+    let increments = Column::ALL
+        .into_iter()
+        .filter(|column| column.is_increment());
     all.extend(increments.filter_map(|own| stored(columns, sample_position(own.name())?)));
     all.extend(GRAPH_METRICS.iter().filter_map(graph_column));
     all
@@ -255,8 +257,16 @@ fn sections() -> Vec<SqlColumn> {
     all.push(made("section_number", DataType::Int64, Make::SectionNumber));
     let started = Make::Section("started_at");
     all.push(made("section_started_at", time.clone(), started));
-    all.push(made("section_finished_at", time, Make::Section("finished_at")));
-    all.push(made("duration_seconds", DataType::Float64, Make::SectionSeconds));
+    all.push(made(
+        "section_finished_at",
+        time,
+        Make::Section("finished_at"),
+    ));
+    all.push(made(
+        "duration_seconds",
+        DataType::Float64,
+        Make::SectionSeconds,
+    ));
     let cpu = Make::Section("cpu_used_seconds");
     all.push(made("cpu_used_seconds", DataType::Float64, cpu));
     for bytes in [
@@ -283,7 +293,10 @@ mod tests {
             assert_eq!(names.len(), table.columns.len(), "{}", table.name);
             for field in table.schema.fields() {
                 let text = field.data_type().to_string();
-                assert!(!text.contains("Decimal32") && !text.contains("Decimal64"), "{text}");
+                assert!(
+                    !text.contains("Decimal32") && !text.contains("Decimal64"),
+                    "{text}"
+                );
             }
         }
         let counts = TABLES.each_ref().map(|table| table.columns.len());
@@ -297,8 +310,16 @@ mod tests {
         let has = |table: &SqlTable, name: &str| table.columns.iter().any(|own| own.name == name);
         assert!(FACTS.into_iter().all(|name| has(job_samples, name)));
         assert!(OF_SECTIONS.into_iter().all(|name| has(sections, name)));
-        assert!(GRAPH_METRICS.iter().all(|metric| has(job_samples, metric.name)));
-        for name in ["cpu_used_cores_mean", "cpu_used_seconds_total", "duration_seconds"] {
+        assert!(
+            GRAPH_METRICS
+                .iter()
+                .all(|metric| has(job_samples, metric.name))
+        );
+        for name in [
+            "cpu_used_cores_mean",
+            "cpu_used_seconds_total",
+            "duration_seconds",
+        ] {
             assert!(has(job_metrics, name), "{name}");
         }
     }

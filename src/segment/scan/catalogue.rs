@@ -123,7 +123,8 @@ pub fn logical(kind: &StoredKind, cells: ArrayRef) -> Result<ArrayRef> {
     match (kind, kind.data_type()) {
         (StoredKind::Time, _) => {
             let micros = cells.as_primitive_opt::<Int64Type>().ok_or_else(odd)?;
-            let times = TimestampMicrosecondArray::new(micros.values().clone(), micros_nulls(&cells));
+            let times =
+                TimestampMicrosecondArray::new(micros.values().clone(), micros_nulls(&cells));
             Ok(Arc::new(times.with_timezone("UTC")))
         }
         (StoredKind::Cell(_), DataType::Decimal128(precision, scale)) => {

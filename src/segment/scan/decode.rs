@@ -63,12 +63,9 @@ impl Native for i64 {
         let [a, b, c, d, e, f, g, h] = streams::<8>(bytes, count)?;
         let low = a.iter().zip(b).zip(c.iter().zip(d));
         let high = e.iter().zip(f).zip(g.iter().zip(h));
-        out.extend(
-            low.zip(high)
-                .map(|(((a, b), (c, d)), ((e, f), (g, h)))| {
-                    Self::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
-                }),
-        );
+        out.extend(low.zip(high).map(|(((a, b), (c, d)), ((e, f), (g, h)))| {
+            Self::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
+        }));
         Some(())
     }
 
@@ -154,7 +151,9 @@ fn delta_checked<T: Native>(bytes: &[u8], count: usize, out: &mut Vec<T>) -> Opt
             let used = left.min(mini);
             let packed = cursor.take(mini * usize::from(*width) / 8)?;
             unpack(packed, *width, used, |residual| {
-                last = last.wrapping_add(smallest).wrapping_add(residual.cast_signed());
+                last = last
+                    .wrapping_add(smallest)
+                    .wrapping_add(residual.cast_signed());
                 out.push(T::cut(last.cast_unsigned()));
             })?;
             left -= used;
@@ -170,7 +169,9 @@ fn unpack(packed: &[u8], width: u8, count: usize, mut visit: impl FnMut(u64)) ->
         64 => {
             let (words, _) = packed.as_chunks::<8>();
             let words = words.get(..count)?;
-            words.iter().for_each(|word| visit(u64::from_le_bytes(*word)));
+            words
+                .iter()
+                .for_each(|word| visit(u64::from_le_bytes(*word)));
         }
         1..64 => {
             let mask = (1u128 << width) - 1;

@@ -28,7 +28,10 @@ pub fn read_list(
         ArrowReaderMetadata::try_new(Arc::clone(&file.metadata), ArrowReaderOptions::new());
     let metadata = metadata.map_err(parquet_error("reading the schema of a jobs file"))?;
     let schema = file.metadata.file_metadata().schema_descr();
-    let selection = vec![RowSelector::skip(rows.start), RowSelector::select(rows.len())];
+    let selection = vec![
+        RowSelector::skip(rows.start),
+        RowSelector::select(rows.len()),
+    ];
     let store = (*file.store).clone();
     let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, metadata)
         .with_row_groups(vec![group])

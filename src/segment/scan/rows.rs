@@ -33,7 +33,11 @@ pub fn job_cells(column: usize, rows: &[Arc<SummarisedRow>]) -> Result<ArrayRef>
         });
         return Ok(Arc::new(texts.collect::<StringViewArray>()));
     }
-    let factor = if stored.kind == StoredKind::Time { 1_000 } else { 1 };
+    let factor = if stored.kind == StoredKind::Time {
+        1_000
+    } else {
+        1
+    };
     let ints = scalars.map(|scalar| match scalar {
         Some(Scalar::Int(number)) => Some(number.saturating_mul(factor)),
         _ => None,

@@ -75,7 +75,11 @@ pub fn page_bounds(
     if is_all_null(own.columns().get(leaf)?) {
         return None;
     }
-    let locations = metadata.offset_index()?.get(group)?.get(leaf)?.page_locations();
+    let locations = metadata
+        .offset_index()?
+        .get(group)?
+        .get(leaf)?
+        .page_locations();
     let index = metadata.column_index()?.get(group)?.get(leaf)?;
     let first_row = |number: usize| {
         let page = locations.get(number)?;
@@ -102,8 +106,6 @@ fn integers<T>(
     ColumnBounds {
         min: index.min_value(page).map(|value| Bound::Int(widen(value))),
         max: index.max_value(page).map(|value| Bound::Int(widen(value))),
-        nulls: index
-            .null_count(page)
-            .map(|nulls| nulls.unsigned_abs()),
+        nulls: index.null_count(page).map(|nulls| nulls.unsigned_abs()),
     }
 }

@@ -4,9 +4,9 @@ use super::*;
 use crate::model::archived::SummarisedRow;
 use crate::segment::digest::Digests;
 use crate::segment::dir::{DataDir, Table};
+use crate::segment::jobs;
 use crate::segment::properties::ValueEncoding;
 use crate::segment::samples::SamplesWriter;
-use crate::segment::jobs;
 use crate::testkit::jobs::archived_job;
 use crate::time::Date;
 
@@ -15,7 +15,10 @@ struct Files {
     jobs: VerifiedFile,
     samples: VerifiedFile,
     rows: Vec<Arc<SummarisedRow>>,
-    profiles: Vec<(crate::model::archived::RowKeys, crate::model::profile::Profile)>,
+    profiles: Vec<(
+        crate::model::archived::RowKeys,
+        crate::model::profile::Profile,
+    )>,
 }
 
 fn files(encoding: ValueEncoding, count: u64) -> Files {
@@ -25,7 +28,13 @@ fn files(encoding: ValueEncoding, count: u64) -> Files {
 /// With one bit of the samples file flipped, at that byte.
 fn files_with(encoding: ValueEncoding, count: u64, flipped: Option<usize>) -> Files {
     let mut all: Vec<_> = (0..count)
-        .map(|seed| archived_job(seed, i64::try_from(seed % 5).unwrap(), usize::try_from(seed % 40).unwrap()))
+        .map(|seed| {
+            archived_job(
+                seed,
+                i64::try_from(seed % 5).unwrap(),
+                usize::try_from(seed % 40).unwrap(),
+            )
+        })
         .collect();
     all.sort_by_key(|job| (job.row.keys.project, job.row.keys.job));
     let mut writer = SamplesWriter::new(encoding, 3).unwrap();
@@ -45,15 +54,23 @@ fn files_with(encoding: ValueEncoding, count: u64, flipped: Option<usize>) -> Fi
     let dir = tempfile::tempdir().unwrap();
     let data = DataDir::open(dir.path()).unwrap();
     let open = |table, bytes: &[u8], digests: Digests| {
-        data.write_durably(table, Date(1), "a.parquet", bytes).unwrap();
-        VerifiedFile::open(data.open_file(table, Date(1), "a.parquet").unwrap(), digests).unwrap()
+        data.write_durably(table, Date(1), "a.parquet", bytes)
+            .unwrap();
+        VerifiedFile::open(
+            data.open_file(table, Date(1), "a.parquet").unwrap(),
+            digests,
+        )
+        .unwrap()
     };
     Files {
         samples: open(Table::Samples, &built.bytes, built.digests.clone()),
         jobs: open(Table::Jobs, &built_jobs.bytes, built_jobs.digests.clone()),
         _dir: dir,
         rows: rows.into_iter().map(Arc::new).collect(),
-        profiles: all.into_iter().map(|job| (job.row.keys, job.profile)).collect(),
+        profiles: all
+            .into_iter()
+            .map(|job| (job.row.keys, job.profile))
+            .collect(),
     }
 }
 
@@ -66,9 +83,19 @@ fn every_column_of_both_files_is_what_the_rows_say() {
         let all = 0..group.rows();
         for leaf in 0..sample_columns().len() {
             let whole = sample_cells(leaf, &files.profiles).unwrap();
-            for rows in [all.clone(), 0..1, 8_190..8_195, 8_192..16_384, all.end - 3..all.end] {
+            for rows in [
+                all.clone(),
+                0..1,
+                8_190..8_195,
+                8_192..16_384,
+                all.end - 3..all.end,
+            ] {
                 let read = group.column(&mut scratch, leaf, rows.clone()).unwrap();
-                assert_eq!(&read, &whole.slice(rows.start, rows.len()), "column {leaf} {rows:?}");
+                assert_eq!(
+                    &read,
+                    &whole.slice(rows.start, rows.len()),
+                    "column {leaf} {rows:?}"
+                );
             }
         }
         let mut group = GroupScan::new(&files.jobs, 0).unwrap();
@@ -81,7 +108,11 @@ fn every_column_of_both_files_is_what_the_rows_say() {
                 } else {
                     read_list(&files.jobs, 0, leaf, rows.clone()).unwrap()
                 };
-                assert_eq!(&read, &whole.slice(rows.start, rows.len()), "column {leaf} {rows:?}");
+                assert_eq!(
+                    &read,
+                    &whole.slice(rows.start, rows.len()),
+                    "column {leaf} {rows:?}"
+                );
             }
         }
     }
@@ -98,8 +129,18 @@ fn bounds_hold_for_every_page() {
             let cells = group.column(&mut scratch, leaf, rows).unwrap();
             let cells = arrow_select::filter::filter(&cells, &not_null(&cells)).unwrap();
             let mut ints: Vec<i64> = match cells.data_type() {
-                DataType::Int32 => arrow_array::cast::AsArray::as_primitive::<arrow_array::types::Int32Type>(&cells).values().iter().map(|v| i64::from(*v)).collect(),
-                _ => arrow_array::cast::AsArray::as_primitive::<arrow_array::types::Int64Type>(&cells).values().to_vec(),
+                DataType::Int32 => arrow_array::cast::AsArray::as_primitive::<
+                    arrow_array::types::Int32Type,
+                >(&cells)
+                .values()
+                .iter()
+                .map(|v| i64::from(*v))
+                .collect(),
+                _ => arrow_array::cast::AsArray::as_primitive::<arrow_array::types::Int64Type>(
+                    &cells,
+                )
+                .values()
+                .to_vec(),
             };
             ints.sort_unstable();
             assert_eq!(bounds.min, ints.first().map(|v| Bound::Int(*v)));
@@ -110,11 +151,17 @@ fn bounds_hold_for_every_page() {
             assert!(low <= ints.first().unwrap() && high >= ints.last().unwrap());
         }
     }
-    assert_eq!(page_bounds(&files.samples, 0, 12), None, "a column without values");
+    assert_eq!(
+        page_bounds(&files.samples, 0, 12),
+        None,
+        "a column without values"
+    );
 }
 
 fn not_null(cells: &ArrayRef) -> arrow_array::BooleanArray {
-    (0..cells.len()).map(|row| Some(cells.is_valid(row))).collect()
+    (0..cells.len())
+        .map(|row| Some(cells.is_valid(row)))
+        .collect()
 }
 
 #[test]

@@ -24,7 +24,11 @@ pub(super) fn value(integer: i64, tag: Tag) -> f64 {
 /// A float's bits as an integer of the same order; NaN stands behind everything.
 pub(super) fn to_ordered(value: f64) -> i64 {
     // All zeros and all NaNs are one value each.
-    let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
+    let value = if value.is_nan() {
+        f64::NAN
+    } else {
+        value + 0.0
+    };
     let bits = value.to_bits().cast_signed();
     bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }

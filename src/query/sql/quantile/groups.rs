@@ -6,8 +6,8 @@
 use super::float;
 use super::values::{Tag, Values, WHOLE};
 use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Decimal128Array,
-    Float64Array, Int32Array, Int64Array, LargeBinaryBuilder, TimestampMicrosecondArray,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Decimal128Array, Float64Array,
+    Int32Array, Int64Array, LargeBinaryBuilder, TimestampMicrosecondArray,
     TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use datafusion::arrow::buffer::NullBuffer;
@@ -208,7 +208,13 @@ fn to_integers(values: &ArrayRef, guess: Tag, out: &mut Vec<i64>) -> Result<Tag>
     out.clear();
     macro_rules! integers {
         ($kind:ty) => {
-            out.extend(values.as_primitive::<$kind>().values().iter().map(|own| i64::from(*own)))
+            out.extend(
+                values
+                    .as_primitive::<$kind>()
+                    .values()
+                    .iter()
+                    .map(|own| i64::from(*own)),
+            )
         };
     }
     match values.data_type() {
@@ -336,7 +342,9 @@ impl GroupsAccumulator for QuantileGroups {
     }
 
     fn size(&self) -> usize {
-        self.heap_bytes + self.groups.capacity() * size_of::<Values>() + self.integers.capacity() * 8
+        self.heap_bytes
+            + self.groups.capacity() * size_of::<Values>()
+            + self.integers.capacity() * 8
     }
 }
 

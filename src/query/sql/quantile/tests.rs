@@ -11,7 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The smallest value at which the accumulated weight reaches the share.
-fn reference<T: Copy>(mut sorted: Vec<(T, u64)>, share: u32, less: fn(&T, &T) -> std::cmp::Ordering) -> Option<T> {
+fn reference<T: Copy>(
+    mut sorted: Vec<(T, u64)>,
+    share: u32,
+    less: fn(&T, &T) -> std::cmp::Ordering,
+) -> Option<T> {
     sorted.sort_by(|a, b| less(&a.0, &b.0));
     let whole: u128 = sorted.iter().map(|(_, weight)| u128::from(*weight)).sum();
     let mut reached = 0u128;
@@ -35,7 +39,10 @@ fn answer(
     let step = rows.div_ceil(parts).max(1);
     for (number, start) in (0..rows).step_by(step).enumerate() {
         let len = step.min(rows - start);
-        let own: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, len)).collect();
+        let own: Vec<ArrayRef> = columns
+            .iter()
+            .map(|column| column.slice(start, len))
+            .collect();
         let filter = filter.map(|filter| filter.slice(start, len));
         let indices = &groups[start..start + len];
         if number % 3 == 2 {
@@ -49,7 +56,14 @@ fn answer(
             let (from, to) = if number % 3 == 0 { (row, 1) } else { (0, len) };
             let own: Vec<ArrayRef> = own.iter().map(|column| column.slice(from, to)).collect();
             let filter = filter.as_ref().map(|filter| filter.slice(from, to));
-            GroupsAccumulator::update_batch(&mut partial, &own, &indices[from..from + to], filter.as_ref(), total).unwrap();
+            GroupsAccumulator::update_batch(
+                &mut partial,
+                &own,
+                &indices[from..from + to],
+                filter.as_ref(),
+                total,
+            )
+            .unwrap();
             if to > 1 || len == 1 {
                 break;
             }
@@ -90,7 +104,13 @@ fn floats() -> impl Strategy<Value = f64> {
 
 fn shares() -> impl Strategy<Value = u32> {
     prop_oneof![
-        prop::sample::select(vec![0, 500_000_000, 950_000_000, 990_000_000, 1_000_000_000]),
+        prop::sample::select(vec![
+            0,
+            500_000_000,
+            950_000_000,
+            990_000_000,
+            1_000_000_000
+        ]),
         0u32..=1_000_000_000,
     ]
 }
@@ -159,23 +179,40 @@ proptest! {
 #[test]
 fn many_values_take_few_bytes_and_stay_exact() {
     for (name, value, most_bytes) in [
-        ("cores", (|row: i64| row * 7_919 % 40_000) as fn(i64) -> i64, 400_000),
+        (
+            "cores",
+            (|row: i64| row * 7_919 % 40_000) as fn(i64) -> i64,
+            400_000,
+        ),
         ("memory", |row| (row * 7_919 % 4_000_000) * 4_096, 4_000_000),
-        ("keys", |row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()), 13_000_000),
+        (
+            "keys",
+            |row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()),
+            13_000_000,
+        ),
     ] {
         let rows = 1_000_000;
-        let ask = Ask { kind: DataType::Int64, share: 950_000_000, weighted: false };
+        let ask = Ask {
+            kind: DataType::Int64,
+            share: 950_000_000,
+            weighted: false,
+        };
         let mut groups = QuantileGroups::new(ask);
         let mut all: Vec<i64> = (0..rows).map(value).collect();
         for part in all.chunks(8_192) {
             let column: ArrayRef = Arc::new(Int64Array::from(part.to_vec()));
-            GroupsAccumulator::update_batch(&mut groups, &[column], &vec![0; part.len()], None, 1).unwrap();
+            GroupsAccumulator::update_batch(&mut groups, &[column], &vec![0; part.len()], None, 1)
+                .unwrap();
         }
         let bytes = GroupsAccumulator::size(&groups);
         assert!(bytes < most_bytes, "{name}: {bytes} bytes");
         let found = GroupsAccumulator::evaluate(&mut groups, EmitTo::All).unwrap();
         all.sort_unstable();
-        assert_eq!(found.as_primitive::<Int64Type>().value(0), all[949_999], "{name}");
+        assert_eq!(
+            found.as_primitive::<Int64Type>().value(0),
+            all[949_999],
+            "{name}"
+        );
     }
 }
 
@@ -184,17 +221,34 @@ fn decimals_keep_their_type_and_nan_is_last() {
     let decimals = Decimal128Array::from(vec![Some(150), None, Some(-25)]);
     let decimals = decimals.with_precision_and_scale(9, 2).unwrap();
     let kind = decimals.data_type().clone();
-    let ask = Ask { kind: kind.clone(), share: 500_000_000, weighted: false };
+    let ask = Ask {
+        kind: kind.clone(),
+        share: 500_000_000,
+        weighted: false,
+    };
     let found = answer(&ask, &[Arc::new(decimals)], &[0, 0, 0], None, 1);
     assert_eq!(found.data_type(), &kind);
-    assert_eq!(found.as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().value(0), -25);
+    assert_eq!(
+        found
+            .as_primitive::<datafusion::arrow::datatypes::Decimal128Type>()
+            .value(0),
+        -25
+    );
     let floats: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 0.5]));
     for (share, expected) in [(300_000_000, 0.5), (600_000_000, f64::INFINITY)] {
-        let ask = Ask { kind: DataType::Float64, share, weighted: false };
+        let ask = Ask {
+            kind: DataType::Float64,
+            share,
+            weighted: false,
+        };
         let found = answer(&ask, &[Arc::clone(&floats)], &[0, 0, 0], None, 1);
         assert_eq!(found.as_primitive::<Float64Type>().value(0), expected);
     }
-    let ask = Ask { kind: DataType::Float64, share: 1_000_000_000, weighted: false };
+    let ask = Ask {
+        kind: DataType::Float64,
+        share: 1_000_000_000,
+        weighted: false,
+    };
     let found = answer(&ask, &[floats], &[0, 0, 0], None, 1);
     assert!(found.as_primitive::<Float64Type>().value(0).is_nan());
 }

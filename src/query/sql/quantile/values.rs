@@ -121,7 +121,10 @@ impl Values {
 
     /// Bytes that it takes beside itself.
     pub(super) fn heap_bytes(&self) -> usize {
-        let counters = self.counters.as_ref().map_or(0, |own| own.counts.capacity() * 4);
+        let counters = self
+            .counters
+            .as_ref()
+            .map_or(0, |own| own.counts.capacity() * 4);
         (self.pending.capacity() + self.weights.capacity()) * 8 + self.blocks.capacity() + counters
     }
 
@@ -185,7 +188,10 @@ impl Values {
             counts: vec![0; usize::try_from(counters).unwrap_or(0)],
         };
         let mut left = Vec::new();
-        for entry in block::blocks(&self.blocks).flatten().flat_map(|own| own.entries()) {
+        for entry in block::blocks(&self.blocks)
+            .flatten()
+            .flat_map(|own| own.entries())
+        {
             match own.of(entry.value) {
                 Some(count) => *count += 1,
                 None => left.push(entry.value),
@@ -217,7 +223,10 @@ impl Values {
             true => (first.tag, false),
             false => (BITS, true),
         };
-        let search = Search { blocks: &blocks, mixed };
+        let search = Search {
+            blocks: &blocks,
+            mixed,
+        };
         let all = blocks.iter().map(|own| u128::from(own.weight)).sum();
         Some((search.at(rank(all, share))?, tag))
     }
@@ -281,7 +290,9 @@ impl Search<'_> {
 
     fn at(&self, rank: u128) -> Option<i64> {
         let keys = |pick: fn(&Block<'_>) -> i64| {
-            self.blocks.iter().map(move |own| self.key(own.tag, pick(own)))
+            self.blocks
+                .iter()
+                .map(move |own| self.key(own.tag, pick(own)))
         };
         let (mut low, mut high) = (keys(|own| own.min).min()?, keys(|own| own.max).max()?);
         let mut count: u64 = self.blocks.iter().map(|own| u64::from(own.count)).sum();
@@ -292,18 +303,24 @@ impl Search<'_> {
             let mut buckets = vec![(0u64, 0u128); 1 << BUCKET_BITS];
             for entry in self.within(low, high) {
                 let number = entry.value.wrapping_sub(low).cast_unsigned() >> shift;
-                if let Some(bucket) = usize::try_from(number).ok().and_then(|n| buckets.get_mut(n)) {
+                if let Some(bucket) = usize::try_from(number)
+                    .ok()
+                    .and_then(|n| buckets.get_mut(n))
+                {
                     bucket.0 += 1;
                     bucket.1 += u128::from(entry.weight);
                 }
             }
-            let (number, in_bucket) = (0u64..).zip(buckets).find_map(|(number, (count, weight))| {
-                if below + weight >= rank {
-                    return Some((number, count));
-                }
-                below += weight;
-                None
-            })?;
+            let (number, in_bucket) =
+                (0u64..)
+                    .zip(buckets)
+                    .find_map(|(number, (count, weight))| {
+                        if below + weight >= rank {
+                            return Some((number, count));
+                        }
+                        below += weight;
+                        None
+                    })?;
             low = low.wrapping_add((number << shift).cast_signed());
             high = high.min(low.saturating_add(((1u64 << shift) - 1).cast_signed()));
             count = in_bucket;
