@@ -16,6 +16,8 @@ use crate::limits;
 use crate::model::registry::Declared;
 use crate::outbound::Timeouts;
 use crate::query::Query;
+use crate::query::fleet::Fleet;
+use crate::query::sql::{Engine, Queries};
 use crate::source_port::MetricSource;
 use crate::supervise::{BlockingPool, Phase, Supervisor};
 use crate::telemetry::Metrics;
@@ -197,10 +199,14 @@ impl Server {
             pool: BlockingPool::new(limits::PIPELINE_THREADS),
             clock: Arc::clone(&self.clock),
         };
+        let engine = Engine::new(Arc::clone(&self.archive))?;
         let services = Services {
             intake,
             hooks: HookService::new(self.sources(), Arc::clone(&self.clock)),
             query: Query::new(Arc::clone(&self.archive), pool.clone()),
+            fleet: Fleet::new(engine.clone()),
+            queries: Queries::new(engine, Arc::clone(&self.clock)),
+            clock: Arc::clone(&self.clock),
             archive: Arc::clone(&self.archive),
             metrics: Arc::clone(metrics),
         };

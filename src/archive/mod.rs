@@ -16,6 +16,7 @@ mod listed;
 mod lookups;
 mod pending;
 mod registry;
+pub mod scan;
 mod seal;
 mod segments;
 mod stage;
@@ -79,6 +80,8 @@ pub struct Archive {
     staged: Arc<Mutex<StagedDates>>,
     /// Pending jobs whose record could not be read, once logged.
     unreadable: Mutex<BTreeSet<JobKey>>,
+    /// Rows of staged jobs, between scans.
+    scan_rows: scan::RowCache,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
 }
@@ -110,6 +113,7 @@ impl Archive {
             settings,
             declared: RwLock::default(),
             unreadable: Mutex::default(),
+            scan_rows: scan::RowCache::default(),
             sealing: Mutex::new(()),
         };
         archive.remove_orphans()?;

@@ -81,6 +81,14 @@ impl OpenSegment {
         Ok(rows)
     }
 
+    /// Its file of a table.
+    pub(super) fn file(&self, table: Table) -> &VerifiedFile {
+        match table {
+            Table::Jobs => self.jobs.file(),
+            Table::Samples => &self.samples,
+        }
+    }
+
     /// A job's samples.
     pub(super) fn profile(&self, job: &SealedJob) -> Result<Profile> {
         samples::read(&self.samples, job.sample_rows())

@@ -81,14 +81,18 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Params(first) = Params::<A>::from_request_parts(parts, state).await?;
         let Params(second) = Params::<B>::from_request_parts(parts, state).await?;
-        let Params(given) = Params::<BTreeMap<String, String>>::from_request_parts(parts, state).await?;
+        let Params(given) =
+            Params::<BTreeMap<String, String>>::from_request_parts(parts, state).await?;
         let described = [A::into_params(|| None), B::into_params(|| None)].concat();
         let unknown = given
             .keys()
             .find(|name| described.iter().all(|known| known.name != **name));
         if let Some(name) = unknown {
             let known: Vec<&str> = described.iter().map(|known| known.name.as_str()).collect();
-            let message = format!("parameter {name:?} is unknown; known are: {}", known.join(", "));
+            let message = format!(
+                "parameter {name:?} is unknown; known are: {}",
+                known.join(", ")
+            );
             return Err(Error::invalid("invalid_query", message).into());
         }
         Ok(Self(first, second))

@@ -7,6 +7,7 @@ use crate::ingest::Intake;
 use crate::limits;
 use crate::query::Query;
 use crate::query::fleet::Fleet;
+use crate::query::sql::Queries;
 use crate::telemetry::Metrics;
 use crate::time::SharedClock;
 use axum::extract::DefaultBodyLimit;
@@ -31,6 +32,7 @@ pub struct Services {
     pub query: Query,
     pub fleet: Fleet,
     pub clock: SharedClock,
+    pub queries: Queries,
     pub archive: Arc<Archive>,
     pub metrics: Arc<Metrics>,
 }
@@ -43,7 +45,7 @@ pub struct Services {
     ),
     tags(
         (name = "jobs", description = "Job events, records, profiles"),
-        (name = "fleet", description = "Questions over many jobs"),
+        (name = "fleet", description = "Questions over every job"),
         (name = "hooks", description = "Webhooks of CI systems"),
         (name = "registry", description = "Regions and runners"),
         (name = "operations", description = "Health, metrics, administration")
@@ -72,6 +74,8 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(v1::fleet::top))
         .routes(routes!(v1::fleet::heatmap))
         .routes(routes!(hooks::gitlab))
+        .routes(routes!(v1::sql::run_sql))
+        .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))
         .routes(routes!(v1::admin::seal))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))

@@ -4,6 +4,7 @@ mod down_sample;
 pub mod fleet;
 pub mod output;
 mod profile;
+pub mod sql;
 mod table;
 #[cfg(test)]
 mod test_table;

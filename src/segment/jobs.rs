@@ -184,6 +184,12 @@ impl JobsFile {
         })
     }
 
+    /// The file itself.
+    #[must_use]
+    pub fn file(&self) -> &VerifiedFile {
+        &self.file
+    }
+
     /// Digests of the samples file of the same name.
     ///
     /// # Errors

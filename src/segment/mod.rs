@@ -17,6 +17,7 @@ mod pages;
 pub mod properties;
 pub mod runs;
 pub mod samples;
+pub mod scan;
 mod value;
 mod verified;
 

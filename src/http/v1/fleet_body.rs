@@ -94,7 +94,11 @@ impl PointBody {
         Self {
             from_ms: point.from_ms,
             value: point.values.first().copied().flatten(),
-            values: stats.iter().map(|stat| stat.name()).zip(point.values).collect(),
+            values: stats
+                .iter()
+                .map(|stat| stat.name())
+                .zip(point.values)
+                .collect(),
             jobs: point.jobs,
             measured: point.measured,
             coverage: point.coverage,

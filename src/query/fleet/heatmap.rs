@@ -77,7 +77,10 @@ impl Plan {
             value: None,
             jobs: 0,
         };
-        let mut cells: Vec<HeatCell> = (0..HOURS).filter_map(|hour| u8::try_from(hour).ok()).map(cell).collect();
+        let mut cells: Vec<HeatCell> = (0..HOURS)
+            .filter_map(|hour| u8::try_from(hour).ok())
+            .map(cell)
+            .collect();
         for batch in answer {
             let rows = Rows::new(batch);
             let (hours, jobs, values) = (rows.whole(0)?, rows.whole(1)?, rows.numbers(2)?);
@@ -114,7 +117,11 @@ mod tests {
             filter: a_day(),
         };
         let plan = Plan::new(request).unwrap();
-        assert!(plan.sql().starts_with("select (cast(started_at as bigint) / 1000 + 262800000) / 3600000 % 168"));
+        assert!(
+            plan.sql().starts_with(
+                "select (cast(started_at as bigint) / 1000 + 262800000) / 3600000 % 168"
+            )
+        );
         let schema = Schema::new(vec![
             Field::new("h", DataType::Int64, true),
             Field::new("j", DataType::Int64, true),
@@ -132,9 +139,19 @@ mod tests {
         let heatmap = plan.heatmap(String::new(), &[batch]).unwrap();
         assert_eq!(heatmap.cells.len(), 168);
         let tuesday_one = heatmap.cells[25];
-        assert_eq!((tuesday_one.weekday, tuesday_one.hour, tuesday_one.jobs), (1, 1, 3));
+        assert_eq!(
+            (tuesday_one.weekday, tuesday_one.hour, tuesday_one.jobs),
+            (1, 1, 3)
+        );
         assert_eq!(tuesday_one.value, Some(1.5));
-        assert_eq!((heatmap.cells[167].weekday, heatmap.cells[167].hour, heatmap.cells[167].value), (6, 23, None));
+        assert_eq!(
+            (
+                heatmap.cells[167].weekday,
+                heatmap.cells[167].hour,
+                heatmap.cells[167].value
+            ),
+            (6, 23, None)
+        );
         assert_eq!(heatmap.cells[0].jobs, 0);
     }
 }

@@ -22,14 +22,14 @@ pub(super) const COST: &str = "price_per_hour * duration_seconds / 3600";
 /// Hours of cores that a job held, used or not.
 pub(super) const CORE_HOURS: &str = "cpu_count * duration_seconds / 3600";
 /// GiB hours of memory that a job held, used or not.
-pub(super) const GIB_HOURS: &str = "memory_total_bytes / 1073741824 * duration_seconds / 3600";
+pub(super) const GIB_HOURS: &str = "memory_total_bytes / 1073741824.0 * duration_seconds / 3600";
 
 /// Measures that are no statistic of a metric: name, unit, expression.
 const OTHERS: [(&str, &str, &str); 8] = [
     ("jobs", "jobs", "1"),
     ("duration_seconds", "seconds", "duration_seconds"),
     ("queued_seconds", "seconds", "queued_seconds"),
-    ("cpu_used_seconds", "seconds", "cpu_used_seconds"),
+    ("cpu_used_seconds", "seconds", "cpu_used_seconds_total"),
     ("coverage", "ratio", "coverage"),
     ("core_hours", "core hours", CORE_HOURS),
     ("gib_hours", "GiB hours", GIB_HOURS),
@@ -193,7 +193,14 @@ mod tests {
 
     #[test]
     fn what_no_job_has_is_refused_with_what_there_is() {
-        for name in ["", "memory", "load1_p50", "oom_kills", "1; drop", "jobs_max"] {
+        for name in [
+            "",
+            "memory",
+            "load1_p50",
+            "oom_kills",
+            "1; drop",
+            "jobs_max",
+        ] {
             let error = Measure::by_name(name).unwrap_err();
             assert_eq!(error.code(), "unknown_metric");
             assert!(error.message().contains("memory_used_bytes"), "{error}");

@@ -19,7 +19,7 @@ pub use measure::Aggregate;
 pub use top::{Top, TopRequest, TopRow, TopWhat};
 pub use trends::{Trend, TrendPoint, TrendRequest, TrendSeries};
 
-use super::sql::Engine;
+use super::sql::{Engine, QueryLimits};
 use crate::error::Result;
 use crate::model::scope::Scope;
 use arrow_array::RecordBatch;
@@ -91,6 +91,8 @@ impl Fleet {
     }
 
     async fn ask(&self, scope: &Scope, sql: &str) -> Result<Vec<RecordBatch>> {
-        self.engine.collect(scope, sql).await
+        let limits = QueryLimits::default();
+        let answer = self.engine.run(scope.clone(), sql.to_owned(), limits);
+        answer.await?.collect().await
     }
 }

@@ -79,7 +79,9 @@ pub(super) fn number(column: &Float64Array, row: usize) -> Option<f64> {
 /// The count in a row, 0 for null.
 pub(super) fn count(column: &Int64Array, row: usize) -> u64 {
     let there = row < column.len() && column.is_valid(row);
-    there.then(|| column.value(row)).map_or(0, |value| u64::try_from(value).unwrap_or(0))
+    there
+        .then(|| column.value(row))
+        .map_or(0, |value| u64::try_from(value).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -97,7 +99,10 @@ mod tests {
         let numbers = rows.numbers(0).unwrap();
         let all: Vec<_> = (0..4).map(|row| number(&numbers, row)).collect();
         assert_eq!(all, [Some(1.5), None, None, None]);
-        assert_eq!(rows.groups(0).unwrap(), vec![Vec::new(); 3] as Vec<super::super::grouping::Group>);
+        assert_eq!(
+            rows.groups(0).unwrap(),
+            vec![Vec::new(); 3] as Vec<super::super::grouping::Group>
+        );
         assert!(rows.whole(1).is_err());
     }
 }

@@ -23,15 +23,15 @@ pub enum TopWhat {
 }
 
 /// Hours of cores that were busy.
-const USED_CORE_HOURS: &str = "cpu_used_seconds / 3600";
+const USED_CORE_HOURS: &str = "cpu_used_seconds_total / 3600";
 /// Hours of cores in the time that samples cover: only there use is known.
 const COVERED_CORE_HOURS: &str = "cpu_count * covered_seconds / 3600";
-const USED_GIB_HOURS: &str = "memory_used_bytes_mean / 1073741824 * covered_seconds / 3600";
-const COVERED_GIB_HOURS: &str = "memory_total_bytes / 1073741824 * covered_seconds / 3600";
+const USED_GIB_HOURS: &str = "memory_used_bytes_mean / 1073741824.0 * covered_seconds / 3600";
+const COVERED_GIB_HOURS: &str = "memory_total_bytes / 1073741824.0 * covered_seconds / 3600";
 const COVERED_COST: &str = "price_per_hour * covered_seconds / 3600";
 /// Of a machine's price the share that the scarcer of its two resources was used for.
 const USED_COST: &str = "price_per_hour * covered_seconds / 3600 * \
-    greatest(cpu_used_seconds / nullif(cpu_count * covered_seconds, 0), memory_used_bytes_mean / nullif(memory_total_bytes, 0))";
+    greatest(cpu_used_seconds_total / nullif(cpu_count * covered_seconds, 0), memory_used_bytes_mean * 1.0 / nullif(memory_total_bytes, 0))";
 
 impl TopWhat {
     const ALL: [Self; 8] = [
@@ -250,7 +250,7 @@ mod tests {
         };
         let sql = request.sql();
         for part in [
-            "case when (cpu_used_seconds / 3600) is not null then cpu_count * covered_seconds / 3600 end as paid",
+            "case when (cpu_used_seconds_total / 3600) is not null then cpu_count * covered_seconds / 3600 end as paid",
             "group by project, name",
             "order by value desc nulls last, jobs desc, project, name limit 5",
         ] {

@@ -188,7 +188,10 @@ impl Plan {
 /// The beginning of the bucket of a job's end, Unix ms.
 fn bucket(seconds: i64) -> String {
     let width = seconds * 1_000;
-    format!("({} - {ORIGIN_MS}) / {width} * {width} + {ORIGIN_MS}", unix_ms("finished_at"))
+    format!(
+        "({} - {ORIGIN_MS}) / {width} * {width} + {ORIGIN_MS}",
+        unix_ms("finished_at")
+    )
 }
 
 /// The narrowest width that shows `seconds` in at most [`BUCKETS`] buckets.
@@ -229,7 +232,11 @@ mod tests {
     #[test]
     fn the_question_names_groups_buckets_and_statistics() {
         let plan = Plan::new(request(GroupBy::Project)).unwrap();
-        assert!(plan.groups_sql().unwrap().ends_with("group by project order by jobs desc, project limit 3"));
+        assert!(
+            plan.groups_sql()
+                .unwrap()
+                .ends_with("group by project order by jobs desc, project limit 3")
+        );
         let sql = plan.sql(&[vec![Some("a".to_owned())]]);
         for part in [
             "select project, (cast(finished_at as bigint) / 1000 - 345600000) / 900000 * 900000 + 345600000 as bucket",
@@ -238,6 +245,11 @@ mod tests {
         ] {
             assert!(sql.contains(part), "{sql} has not {part}");
         }
-        assert!(Plan::new(request(GroupBy::None)).unwrap().groups_sql().is_none());
+        assert!(
+            Plan::new(request(GroupBy::None))
+                .unwrap()
+                .groups_sql()
+                .is_none()
+        );
     }
 }

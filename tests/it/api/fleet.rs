@@ -28,7 +28,9 @@ fn all(world: &World, path: &str) -> String {
 }
 
 fn peak(record: &Value) -> f64 {
-    record["summary"]["memory_used_bytes"]["max"].as_f64().unwrap()
+    record["summary"]["memory_used_bytes"]["max"]
+        .as_f64()
+        .unwrap()
 }
 
 fn hours(record: &Value) -> f64 {
@@ -43,7 +45,10 @@ fn cores(record: &Value) -> f64 {
 fn near(value: &Value, expected: f64) {
     let value = value.as_f64().unwrap();
     let error = (value - expected).abs();
-    assert!(error <= 1e-9 * expected.abs().max(1.0), "{value} is not {expected}");
+    assert!(
+        error <= 1e-9 * expected.abs().max(1.0),
+        "{value} is not {expected}"
+    );
 }
 
 #[tokio::test]
@@ -66,13 +71,19 @@ async fn trends_say_what_the_records_say() {
         assert_eq!(series[1]["filters"], json!({ "project": "it's/b" }));
         for (line, records) in series.iter().zip([&records[..4], &records[4..]]) {
             let points = line["points"].as_array().unwrap();
-            let jobs: u64 = points.iter().map(|point| point["jobs"].as_u64().unwrap()).sum();
+            let jobs: u64 = points
+                .iter()
+                .map(|point| point["jobs"].as_u64().unwrap())
+                .sum();
             assert_eq!(jobs, records.len() as u64);
             let highest = points.iter().map(|point| point["value"].as_f64().unwrap());
             let expected = records.iter().map(peak).fold(0.0, f64::max);
             assert_eq!(highest.fold(0.0, f64::max), expected);
             for point in points {
-                assert_eq!(point["values"]["count"].as_f64(), point["measured"].as_f64());
+                assert_eq!(
+                    point["values"]["count"].as_f64(),
+                    point["measured"].as_f64()
+                );
                 assert!(point["coverage"].as_f64().unwrap() > 0.9, "{point}");
             }
         }
@@ -86,7 +97,10 @@ async fn trends_say_what_the_records_say() {
     let width = rows["columns"].as_array().unwrap().len();
     let points = trend["series"][0]["points"].as_array().unwrap();
     assert_eq!(rows["rows"].as_array().unwrap().len(), points.len());
-    near(&rows["rows"][0][width - 1], points[0]["value"].as_f64().unwrap());
+    near(
+        &rows["rows"][0][width - 1],
+        points[0]["value"].as_f64().unwrap(),
+    );
 }
 
 #[tokio::test]
@@ -99,11 +113,16 @@ async fn a_filter_is_a_text_and_a_limit_is_said() {
         let trend = api.get(&all(&world, &question)).await.json(200);
         let points = trend["series"].as_array().unwrap().iter();
         let points = points.flat_map(|line| line["points"].as_array().unwrap());
-        points.map(|point| point["value"].as_f64().unwrap()).sum::<f64>()
+        points
+            .map(|point| point["value"].as_f64().unwrap())
+            .sum::<f64>()
     };
     assert_eq!(jobs("project=acme/a").await, 4.0);
     assert_eq!(jobs("project=it%27s/b").await, 2.0);
-    assert_eq!(jobs("name=unit&status=success&ref=main&runner=42").await, 3.0);
+    assert_eq!(
+        jobs("name=unit&status=success&ref=main&runner=42").await,
+        3.0
+    );
     assert_eq!(jobs("machine_type=n2-standard-4&region=eu-1").await, 6.0);
     assert_eq!(jobs("project=%27%20or%201%3D1%20--").await, 0.0);
     let limited = "trends?metric=jobs&stat=sum&by=name&limit=1";
@@ -113,17 +132,31 @@ async fn a_filter_is_a_text_and_a_limit_is_said() {
     for (query, code, word) in [
         ("trends?metric=ram", "unknown_metric", "memory_used_bytes"),
         ("trends?metric=jobs&stat=p42", "unknown_stat", "p95"),
-        ("trends?metric=jobs&by=color", "unknown_grouping", "machine_type"),
+        (
+            "trends?metric=jobs&by=color",
+            "unknown_grouping",
+            "machine_type",
+        ),
         ("trends?metric=jobs&bucket=1w", "invalid_query", "bucket"),
         ("trends?metric=jobs&porject=a", "invalid_query", "porject"),
         ("trends?metric=jobs&limit=0", "invalid_query", "limit"),
         ("trends?metric=jobs&from=2&to=1", "invalid_query", "from"),
         ("trends?stat=p95", "invalid_query", "metric"),
         ("top?what=everything", "unknown_top", "wasted_cost"),
-        ("heatmap?metric=jobs&stat=p50,p95", "invalid_query", "one stat"),
-        ("heatmap?metric=jobs&tz_offset_minutes=900", "invalid_query", "tz_offset"),
+        (
+            "heatmap?metric=jobs&stat=p50,p95",
+            "invalid_query",
+            "one stat",
+        ),
+        (
+            "heatmap?metric=jobs&tz_offset_minutes=900",
+            "invalid_query",
+            "tz_offset",
+        ),
     ] {
-        api.get(&format!("/api/v1/{query}")).await.problem(400, code, &[word]);
+        api.get(&format!("/api/v1/{query}"))
+            .await
+            .problem(400, code, &[word]);
     }
 }
 
@@ -132,33 +165,61 @@ async fn top_lists_add_up() {
     let world = World::start().await;
     let records = archived_jobs(&world).await;
     let api = world.api();
-    let top = api.get(&all(&world, "top?what=core_hours&by=project")).await.json(200);
-    let paid = |records: &[Value]| records.iter().map(|job| hours(job) * cores(job)).sum::<f64>();
+    let top = api
+        .get(&all(&world, "top?what=core_hours&by=project"))
+        .await
+        .json(200);
+    let paid = |records: &[Value]| {
+        records
+            .iter()
+            .map(|job| hours(job) * cores(job))
+            .sum::<f64>()
+    };
     let used = |records: &[Value]| {
         let used = records.iter();
-        let seconds = used.map(|job| job["summary"]["cpu_used_seconds"]["total"].as_f64().unwrap());
+        let seconds = used.map(|job| {
+            job["summary"]["cpu_used_seconds"]["total"]
+                .as_f64()
+                .unwrap()
+        });
         seconds.sum::<f64>() / 3_600.0
     };
     near(&top["total"], paid(&records));
     for row in top["rows"].as_array().unwrap() {
-        let own = if row["key"] == "acme/a" { &records[..4] } else { &records[4..] };
+        let own = if row["key"] == "acme/a" {
+            &records[..4]
+        } else {
+            &records[4..]
+        };
         assert_eq!(row["jobs"].as_u64(), Some(own.len() as u64));
         near(&row["value"], paid(own));
         near(&row["paid"], paid(own));
         near(&row["used"], used(own));
         near(&row["share"], paid(own) / paid(&records));
     }
-    let waste = api.get(&all(&world, "top?what=wasted_core_hours&by=name")).await.json(200);
+    let waste = api
+        .get(&all(&world, "top?what=wasted_core_hours&by=name"))
+        .await
+        .json(200);
     for row in waste["rows"].as_array().unwrap() {
         let left = row["paid"].as_f64().unwrap() - row["used"].as_f64().unwrap();
-        assert!(row["value"].as_f64().unwrap() >= left - 1e-9 && left > 0.0, "{row}");
+        assert!(
+            row["value"].as_f64().unwrap() >= left - 1e-9 && left > 0.0,
+            "{row}"
+        );
     }
     // Nobody registered a price: money is not known, and not zero.
-    let money = api.get(&all(&world, "top?what=cost&by=none")).await.json(200);
+    let money = api
+        .get(&all(&world, "top?what=cost&by=none"))
+        .await
+        .json(200);
     assert_eq!(money["total"], Value::Null);
     assert_eq!(money["rows"][0]["value"], Value::Null);
     assert_eq!(money["rows"][0]["reason"], "no_price_or_samples");
-    let nobody = api.get(&all(&world, "top?what=jobs&by=none&project=nobody")).await.json(200);
+    let nobody = api
+        .get(&all(&world, "top?what=jobs&by=none&project=nobody"))
+        .await
+        .json(200);
     assert_eq!(nobody["rows"], json!([]));
 }
 
