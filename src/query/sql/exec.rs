@@ -114,6 +114,12 @@ impl ScanExec {
         })
     }
 
+    /// Whether the rows of a job, and mostly those of a project, have one value of an output column.
+    pub(super) fn comes_in_runs(&self, column: usize) -> bool {
+        let own = self.plan.projection.get(column);
+        own.is_some_and(|own| self.plan.table.comes_in_runs(*own))
+    }
+
     /// The same scan, not begun.
     fn anew(&self) -> Self {
         let work = Work::new(&self.plan, &self.pruner, &self.segments);

@@ -16,6 +16,7 @@ mod prune;
 pub mod quantile;
 mod rates;
 mod running;
+mod runs;
 mod session;
 mod tables;
 #[cfg(test)]

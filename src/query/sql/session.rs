@@ -4,6 +4,7 @@
 use super::functions::{self, ConcatPlanner};
 use super::progress::Progress;
 use super::provider::{self, CATALOG, SCHEMA};
+use super::runs::RunsRule;
 use super::{failure, guard};
 use crate::archive::scan::ScanView;
 use crate::error::{Error, Result};
@@ -97,6 +98,7 @@ fn build(
         .with_scalar_functions(functions)
         .with_aggregate_functions(functions::aggregates())
         .with_window_functions(functions::windows())
+        .with_physical_optimizer_rule(Arc::new(RunsRule))
         .build())
 }
 
