@@ -72,6 +72,7 @@ impl Server {
             (config.data_dir.clone(), config.archive, Arc::clone(&clock));
         let open = move || Archive::open(&root, settings, archive_clock);
         let archive = Arc::new(BlockingPool::new(1).run(open).await?);
+        archive.set_retention(Arc::new(config.retention.clone()));
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond loopback without identities: whoever reaches it may read and write");
         }
