@@ -42,7 +42,7 @@ impl Archive {
         window: TimeRange,
     ) -> Result<Vec<CoTenant>> {
         let snapshot = self.index.snapshot();
-        let visible = self.visibility();
+        let visible = self.visibility(&snapshot)?;
         let mut tenants = Vec::new();
         for neighbour in neighbours(&snapshot, job, machine, window)? {
             let key = neighbour.key;

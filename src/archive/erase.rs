@@ -13,14 +13,13 @@ use super::{Archive, Visibility};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::erasures::{Erasure, Erasures, Step, Target};
 use crate::index::keys::ids::{Ids, Kind, PublicId};
-use crate::index::keys::jobs::{JobEntry, Jobs};
+use crate::index::keys::jobs::Jobs;
 use crate::index::keys::meta::Meta;
 use crate::index::keys::tombstones::{Grave, Tombstones, name_digest};
 use crate::index::{Snapshot, key_of};
 use crate::model::erasure::Fields;
 use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, Source};
 use crate::model::job::JobEvent;
-use crate::model::scope::Scope;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -209,7 +208,7 @@ impl Archive {
     /// The keys of what a target names; refused if it is not there, or held.
     fn resolve(&self, target: &EraseTarget) -> Result<Target> {
         let snapshot = self.index.snapshot();
-        let visible = self.visibility();
+        let visible = self.visibility(&snapshot)?;
         match target {
             EraseTarget::Job(job) => {
                 let not_found = || {
@@ -218,25 +217,17 @@ impl Archive {
                 };
                 let key = job_key(&snapshot, job)?.ok_or_else(not_found)?;
                 // One that has expired may be erased; one that was erased is not there.
-                let project = match snapshot.get::<Jobs>(&key)? {
-                    Some(JobEntry::Record(record)) => record.keys.project,
-                    Some(JobEntry::Sealed(sealed)) => sealed.project,
-                    None => return Err(not_found()),
-                };
+                let entry = snapshot.get::<Jobs>(&key)?.ok_or_else(not_found)?;
+                let project = entry.project();
                 if !visible.knows(project, key) {
                     return Err(not_found());
                 }
-                if let Some(view) = self.view(&snapshot, &Scope::local_operator(), key)? {
-                    let facts = &view.facts;
-                    let names = [facts.project.as_deref(), facts.project_id.as_deref()];
-                    refuse_held(&visible, names.into_iter().flatten())?;
-                }
+                refuse_held(&visible, project)?;
                 Ok(Target::Job(key))
             }
             EraseTarget::Project { source, project } => {
                 let key = project_key(&snapshot, &visible, source.as_ref(), project)?;
-                let names = names_of(&snapshot, |_, of| of == key.0)?;
-                refuse_held(&visible, names.iter().map(|(name, _)| name.id.as_str()))?;
+                refuse_held(&visible, key)?;
                 Ok(Target::Project(key))
             }
         }
@@ -246,7 +237,11 @@ impl Archive {
 /// The key of the last job that is known.
 fn last_job(txn: &Txn<'_>, archiver: Archiver) -> Result<JobKey> {
     let last = txn.get::<Meta>(&"seq.job".to_owned())?.unwrap_or(0);
-    if last == 0 { Ok(JobKey(0)) } else { archiver.key(last).map(JobKey) }
+    if last == 0 {
+        Ok(JobKey(0))
+    } else {
+        archiver.key(last).map(JobKey)
+    }
 }
 
 fn project_key(
@@ -262,8 +257,7 @@ fn project_key(
         .into_iter()
         .filter(|(_, key)| visible.knows(ProjectKey(*key), JobKey(i64::MAX)));
     // A path goes before an id, as in lists: it is the later one here.
-    let by_source: BTreeMap<String, i64> =
-        known.map(|(name, key)| (name.source, key)).collect();
+    let by_source: BTreeMap<String, i64> = known.map(|(name, key)| (name.source, key)).collect();
     let mut keys = by_source.values();
     match (keys.next(), keys.next()) {
         (Some(key), None) => Ok(ProjectKey(*key)),
@@ -282,15 +276,13 @@ fn project_key(
     }
 }
 
-fn refuse_held<'a>(visible: &Visibility, names: impl Iterator<Item = &'a str>) -> Result<()> {
-    for name in names {
-        if visible.holds(name) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "legal_hold",
-                "the retention policy holds this project: nothing of it may be erased; end the hold in the configuration first",
-            ));
-        }
+fn refuse_held(visible: &Visibility, project: ProjectKey) -> Result<()> {
+    if !visible.holds(project) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "legal_hold",
+        "the retention policy holds this project: nothing of it may be erased; end the hold in the configuration first",
+    ))
 }

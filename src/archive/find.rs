@@ -115,7 +115,7 @@ impl Archive {
         scope: &Scope,
         key: JobKey,
     ) -> Result<Option<JobView>> {
-        let visible = self.visibility();
+        let visible = self.visibility(snapshot)?;
         let may = |project| scope.allows(project) && visible.knows(project, key);
         match snapshot.get::<Jobs>(&key)? {
             None => Ok(None),

@@ -104,7 +104,7 @@ impl Archive {
         let mut walk = Walk {
             archive: self,
             snapshot: &snapshot,
-            visible: self.visibility(),
+            visible: self.visibility(&snapshot)?,
             scope,
             filter,
             limit: limit.clamp(1, limits::LIST_LIMIT_MAX),
@@ -268,9 +268,7 @@ impl Walk<'_> {
                     let view = readable(here.job, view)?.flatten();
                     found.extend(view.map(|view| (here.job, view)));
                 }
-                Some(JobEntry::Sealed(job))
-                    if self.may_match(job.project, here.job, &job.job) =>
-                {
+                Some(JobEntry::Sealed(job)) if self.may_match(job.project, here.job, &job.job) => {
                     let segment = sealed.entry((job.date, job.segment)).or_default();
                     segment.push((here.job, job));
                 }

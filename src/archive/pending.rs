@@ -84,9 +84,7 @@ impl Archive {
     fn pending_record(&self, snapshot: &Snapshot<'_>, job: JobKey) -> Result<Option<JobRecord>> {
         match snapshot.get::<Jobs>(&job) {
             // What was erased is not fetched any more.
-            Ok(Some(JobEntry::Record(record)))
-                if self.visibility().knows(record.keys.project, job) =>
-            {
+            Ok(Some(JobEntry::Record(record))) if self.rules.knows(record.keys.project, job) => {
                 Ok(Some(*record))
             }
             Ok(_) => Ok(None),

@@ -74,7 +74,10 @@ fn rule(section: &mut Section<'_>, general: Rule) -> Rule {
         ("samples_5m_days", rule.samples_5m),
     ] {
         if section.has(key) && keep > rule.jobs {
-            section.problem(key, "is longer than jobs_days: with its row everything of a job goes");
+            section.problem(
+                key,
+                "is longer than jobs_days: with its row everything of a job goes",
+            );
         }
     }
     rule

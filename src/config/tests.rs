@@ -156,8 +156,8 @@ fn the_example_names_every_key_that_there_is() {
         }
     }
     assert_eq!(
-        sections, 7,
-        "root, archive, region, basic_auth, two rules, source"
+        sections, 9,
+        "root, archive, retention, a project's, region, basic_auth, two rules, source"
     );
     let shown = whole_example("nothing");
     for key in known {
@@ -165,6 +165,7 @@ fn the_example_names_every_key_that_there_is() {
             format!("\n{key} = "),
             format!("[{key}"),
             format!(" {key} = "),
+            format!(".{key}."),
         ];
         assert!(
             set.iter().any(|set| shown.contains(set)),
@@ -279,7 +280,10 @@ fn retention_is_read_per_project_and_every_problem_of_it_is_named() {
         [retention.projects.\"acme/app\"]\nsamples_days = \"forever\"\njobs_days = \"forever\"\n\
         [retention.projects.\"acme/held\"]\nhold = true\n";
     let retention = folder.parse(text).unwrap().retention;
-    let rule = |path| *retention.rule(Some(path), None);
+    let rule = |name: &str| {
+        let mut own = retention.projects().filter(|(known, _)| *known == name);
+        own.next().map_or(retention.general, |(_, rule)| rule)
+    };
     assert_eq!(rule("other").samples, Keep::days(30));
     assert_eq!(rule("other").jobs, Keep::days(365));
     assert_eq!(rule("acme/app").samples, Keep::Forever);

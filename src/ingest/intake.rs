@@ -103,8 +103,13 @@ impl Intake {
     }
 
     /// Replaces the retention policy, from the next read on.
-    pub fn set_retention(&self, retention: Retention) {
-        self.archive.set_retention(Arc::new(retention));
+    ///
+    /// # Errors
+    /// As [`Archive::set_retention`].
+    pub async fn set_retention(&self, retention: Retention) -> Result<()> {
+        let archive = Arc::clone(&self.archive);
+        let set = move || archive.set_retention(Arc::new(retention));
+        self.pool.run(set).await
     }
 
     /// Replaces what the configuration registers; jobs that waited for it go on.

@@ -27,7 +27,11 @@ pub struct Coarse {
 #[must_use]
 pub fn cell(column: Column) -> CellType {
     let cell = column.spec().cell;
-    if column.is_increment() { cell.total() } else { cell }
+    if column.is_increment() {
+        cell.total()
+    } else {
+        cell
+    }
 }
 
 /// What is known of one gauge in one slice.
@@ -88,9 +92,7 @@ impl Coarse {
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
         let rows = profile.ts_ms.iter().zip(&profile.interval_ms);
-        let touched: Vec<_> = rows
-            .map(|(ts, interval)| touched(*ts, *interval))
-            .collect();
+        let touched: Vec<_> = rows.map(|(ts, interval)| touched(*ts, *interval)).collect();
         let mut covered: BTreeMap<i64, i64> = BTreeMap::new();
         for (end, from, to) in touched.iter().flatten() {
             *covered.entry(*end).or_default() += to - from;

@@ -4,7 +4,6 @@
 //! row everything goes. What has expired is not read any more from that instant on, whether or not its
 //! bytes are still there (`archive::visible`); the bytes go later (`archive::retain`).
 
-use super::job::JobFacts;
 use crate::time::{Date, TimestampMs};
 use std::collections::BTreeMap;
 
@@ -86,6 +85,17 @@ impl Kept {
 }
 
 impl Rule {
+    /// What keeps longer of two rules, part by part: of a project that has two names in the policy.
+    #[must_use]
+    pub fn longer(self, other: Self) -> Self {
+        Self {
+            samples: self.samples.max(other.samples),
+            samples_5m: self.samples_5m.max(other.samples_5m),
+            jobs: self.jobs.max(other.jobs),
+            hold: self.hold || other.hold,
+        }
+    }
+
     /// Which parts of a job that ended at `end` are kept at `now`.
     #[must_use]
     pub fn kept(&self, end: TimestampMs, now: TimestampMs) -> Kept {
@@ -112,7 +122,8 @@ impl Rule {
 /// The policy: one rule for all projects, and rules of single ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    general: Rule,
+    /// The rule of every project that has none of its own.
+    pub general: Rule,
     projects: BTreeMap<String, Rule>,
     shortest: Keep,
     /// Share of expired rows above which a file that is still needed is written anew, in percent.
@@ -149,23 +160,11 @@ impl Retention {
         Self::new(rule, BTreeMap::new())
     }
 
-    /// The rule of a project, of which path, id or both are known.
-    #[must_use]
-    pub fn rule(&self, path: Option<&str>, id: Option<&str>) -> &Rule {
-        if self.projects.is_empty() {
-            return &self.general;
-        }
-        let named = |name: Option<&str>| self.projects.get(name?);
-        named(path)
-            .or_else(|| named(id))
-            .unwrap_or(&self.general)
-    }
-
-    /// Which parts of a job of that date are kept at `now`.
-    #[must_use]
-    pub fn kept(&self, date: Date, facts: &JobFacts, now: TimestampMs) -> Kept {
-        self.rule(facts.project.as_deref(), facts.project_id.as_deref())
-            .kept(end_of(date, facts.finished_at), now)
+    /// The rules of single projects, each by the path or the id of the project.
+    pub fn projects(&self) -> impl Iterator<Item = (&str, Rule)> {
+        self.projects
+            .iter()
+            .map(|(name, rule)| (name.as_str(), *rule))
     }
 
     /// Whether nothing of any job of that date can have expired at `now`: what a reader asks first,
@@ -201,49 +200,40 @@ mod tests {
         }
     }
 
-    fn of(project: &str, finished_at: i64) -> JobFacts {
-        JobFacts {
-            project: Some(project.to_owned()),
-            project_id: Some("7".to_owned()),
-            finished_at: Some(TimestampMs(finished_at)),
-            ..JobFacts::default()
-        }
-    }
-
     #[test]
     fn parts_expire_apart_and_everything_goes_with_the_row() {
-        let policy = Retention::new(rule(Keep::days(2), Keep::days(5)), BTreeMap::new());
-        let (end, date) = (10 * DAY_MS + 500, Date(10));
-        let at = |ms: i64| policy.kept(date, &of("a/b", end), TimestampMs(end + ms));
+        let rule = rule(Keep::days(2), Keep::days(5));
+        let end = 10 * DAY_MS + 500;
+        let at = |ms: i64| rule.kept(TimestampMs(end), TimestampMs(end + ms));
         assert_eq!(at(2 * DAY_MS - 1), Kept::ALL);
-        let (row, samples, samples_5m) = (true, false, true);
-        let summary_and_coarse = Kept { row, samples, samples_5m };
+        let summary_and_coarse = Kept {
+            samples: false,
+            ..Kept::ALL
+        };
         assert_eq!(at(2 * DAY_MS), summary_and_coarse);
         assert_eq!(at(5 * DAY_MS - 1), summary_and_coarse);
         let gone = at(5 * DAY_MS);
         assert!(!gone.row && !gone.samples && !gone.samples_5m);
+        let held = Rule { hold: true, ..rule };
+        let late = TimestampMs(end + 99 * DAY_MS);
+        assert_eq!(held.kept(TimestampMs(end), late), Kept::ALL);
+        let default = Rule::default().kept(TimestampMs(0), TimestampMs(400 * DAY_MS));
+        assert_eq!(default, summary_and_coarse);
     }
 
     #[test]
-    fn a_project_has_its_own_rule_by_path_before_id_and_a_hold_keeps_everything() {
-        let hold = Rule {
+    fn the_longer_of_two_rules_keeps_each_part_longer() {
+        let one = rule(Keep::days(2), Keep::Forever);
+        let two = Rule {
             hold: true,
-            ..rule(Keep::days(1), Keep::days(1))
+            ..rule(Keep::days(3), Keep::days(9))
         };
-        let projects = [
-            ("a/held".to_owned(), hold),
-            ("7".to_owned(), rule(Keep::days(1), Keep::Forever)),
-        ];
-        let policy = Retention::new(Rule::default(), projects.into());
-        let late = TimestampMs(20 * DAY_MS);
-        assert_eq!(policy.kept(Date(0), &of("a/held", 5), late), Kept::ALL);
-        assert!(!policy.kept(Date(0), &of("a/other", 5), late).samples);
-        let stranger = JobFacts::default();
-        assert_eq!(policy.kept(Date(0), &stranger, late), Kept::ALL);
-        let default = Retention::default();
-        let day_401 = TimestampMs(402 * DAY_MS);
-        let kept = default.kept(Date(0), &of("x", 5), day_401);
-        assert!(kept.row && kept.samples_5m && !kept.samples);
+        let longer = one.longer(two);
+        assert_eq!(
+            (longer.samples, longer.jobs),
+            (Keep::days(3), Keep::Forever)
+        );
+        assert!(longer.hold && longer == two.longer(one));
     }
 
     #[test]
@@ -274,15 +264,15 @@ mod tests {
             let named: BTreeMap<String, Rule> = rules.enumerate().map(|(n, rule)| (format!("p{n}"), rule)).collect();
             let policy = Retention::new(general, named);
             let (date, now) = (Date(date), TimestampMs(now));
-            for project in ["p0", "p1", "p2", "other"] {
-                let kept = policy.kept(date, &of(project, finished), now);
+            let end = end_of(date, Some(TimestampMs(finished)));
+            for rule in policy.projects().map(|(_, rule)| rule).chain([general]) {
+                let kept = rule.kept(end, now);
                 if policy.keeps_all_of(date, now) {
                     prop_assert_eq!(kept, Kept::ALL);
                 }
                 prop_assert!(kept.row || !(kept.samples || kept.samples_5m));
                 // What has expired stays expired.
-                let later = policy.kept(date, &of(project, finished), now.plus_ms(1));
-                prop_assert!(kept.samples || !later.samples);
+                prop_assert!(kept.samples || !rule.kept(end, now.plus_ms(1)).samples);
             }
         }
     }

@@ -43,7 +43,9 @@ fn tenants(bench: &Bench, of: i64) -> Vec<String> {
     let window = TimeRange::new(TimestampMs(START), TimestampMs(START + 1_000_000));
     let machine = Machine::parse("m-1").unwrap();
     let scope = Scope::local_operator();
-    let others = bench.archive().co_tenants(&scope, view.keys.job, &machine, window);
+    let others = bench
+        .archive()
+        .co_tenants(&scope, view.keys.job, &machine, window);
     let others = others.unwrap().into_iter();
     others.map(|other| other.job.job_id.to_string()).collect()
 }
@@ -52,7 +54,7 @@ fn tenants(bench: &Bench, of: i64) -> Vec<String> {
 fn samples_and_then_rows_expire_by_time_alone() {
     for sealed in [false, true] {
         let clock = ManualClock::at(TimestampMs(END));
-        let mut bench = Bench::at(clock.clone());
+        let mut bench = Bench::at(Arc::<ManualClock>::clone(&clock));
         bench.archived(1, 3);
         // On the same machine, an hour later.
         bench.archived(3_601, 3);
@@ -60,7 +62,10 @@ fn samples_and_then_rows_expire_by_time_alone() {
             bench.archive().seal_all().unwrap();
             bench.reopen();
         }
-        bench.archive().set_retention(policy(Keep::days(10), Keep::days(20)));
+        bench
+            .archive()
+            .set_retention(policy(Keep::days(10), Keep::days(20)))
+            .unwrap();
         let (fresh, samples) = bench.read(1);
         assert_eq!((fresh.state, samples.rows()), (State::Archived, 3));
 
@@ -88,7 +93,10 @@ fn samples_and_then_rows_expire_by_time_alone() {
         assert_eq!(listed(&bench, &JobFilter::default()), [3_601]);
         assert_eq!(tenants(&bench, 3_601), Vec::<String>::new());
         // A longer policy finds it again: nothing has gone yet.
-        bench.archive().set_retention(policy(Keep::Forever, Keep::Forever));
+        bench
+            .archive()
+            .set_retention(policy(Keep::Forever, Keep::Forever))
+            .unwrap();
         assert_eq!(bench.read(1).0, fresh);
     }
 }
@@ -96,7 +104,7 @@ fn samples_and_then_rows_expire_by_time_alone() {
 #[test]
 fn a_segment_tells_what_is_hidden_of_it() {
     let clock = ManualClock::at(TimestampMs(END));
-    let bench = Bench::at(clock.clone());
+    let bench = Bench::at(Arc::<ManualClock>::clone(&clock));
     for number in [1, 2, 3_601] {
         bench.archived(number, 3);
     }
@@ -110,22 +118,28 @@ fn a_segment_tells_what_is_hidden_of_it() {
         let snapshot = archive.index.snapshot();
         let entry = snapshot.get::<keys::segments::Segments>(&id).unwrap();
         let segment = archive.open_segment(&snapshot, id.date, id.seq).unwrap();
-        let visible = archive.visibility();
+        let visible = archive.visibility(&snapshot).unwrap();
         let hidden = archive.hidden_in(&snapshot, &visible, id, &entry.unwrap(), &segment);
         hidden.unwrap().unwrap_or_default()
     };
+    let shown = || {
+        let snapshot = archive.index.snapshot();
+        archive.visibility(&snapshot).unwrap().shows_all_of(id.date)
+    };
     let key = |number| bench.read(number).0.keys.job;
     let (one, two, late) = (key(1), key(2), key(3_601));
-    archive.set_retention(policy(Keep::days(10), Keep::days(20)));
+    archive
+        .set_retention(policy(Keep::days(10), Keep::days(20)))
+        .unwrap();
     assert_eq!(hidden(), Hidden::default());
-    assert!(archive.visibility().shows_all_of(id.date));
+    assert!(shown());
     clock.set(TimestampMs(END + 10 * DAY_MS + 2_000));
     let expected = Hidden {
         samples: [one, two].into(),
         ..Hidden::default()
     };
     assert_eq!(hidden(), expected);
-    assert!(!archive.visibility().shows_all_of(id.date));
+    assert!(!shown());
     clock.set(TimestampMs(END + 20 * DAY_MS));
     let expected = Hidden {
         jobs: [one].into(),
@@ -133,10 +147,14 @@ fn a_segment_tells_what_is_hidden_of_it() {
         ..Hidden::default()
     };
     assert_eq!(hidden().jobs, expected.jobs);
-    archive.set_retention(policy(Keep::Forever, Keep::Forever));
+    archive
+        .set_retention(policy(Keep::Forever, Keep::Forever))
+        .unwrap();
     let machine = Fields::of_word("machine").unwrap();
     archive.erase(&EraseTarget::Job(job(2)), machine).unwrap();
-    archive.erase(&EraseTarget::Job(job(1)), Fields::default()).unwrap();
+    archive
+        .erase(&EraseTarget::Job(job(1)), Fields::default())
+        .unwrap();
     let expected = Hidden {
         jobs: [one].into(),
         samples: [one].into(),
@@ -163,7 +181,10 @@ fn an_erased_project_is_unreadable_at_once_and_stays_so() {
         bench.archived(number, 3);
     }
     assert_eq!(tenants(&bench, 9), ["5", "1"]);
-    let done = bench.archive().erase(&project(1), Fields::default()).unwrap();
+    let done = bench
+        .archive()
+        .erase(&project(1), Fields::default())
+        .unwrap();
     assert_eq!(done.number, 1);
     for reopened in [false, true] {
         if reopened {
@@ -176,7 +197,10 @@ fn an_erased_project_is_unreadable_at_once_and_stays_so() {
         assert_eq!(tenants(&bench, 9), ["5"]);
         for gone in [1, 4, 7] {
             let refused = bench.accept(gone, finished(gone, 3)).unwrap_err();
-            assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "job_erased"));
+            assert_eq!(
+                (refused.kind(), refused.code()),
+                (ErrorKind::Conflict, "job_erased")
+            );
         }
     }
     let again = bench.archive().erase(&project(1), Fields::default());
@@ -185,7 +209,7 @@ fn an_erased_project_is_unreadable_at_once_and_stays_so() {
     bench.archived(10, 3);
     assert_eq!(listed(&bench, &JobFilter::default()), [5, 9, 10]);
     let keys = found(&bench, 10).unwrap().keys;
-    assert!(bench.archive().visibility().knows(keys.project, keys.job));
+    assert!(bench.archive().rules.knows(keys.project, keys.job));
     let audit = bench.archive().erasures().unwrap();
     assert_eq!(audit.len(), 1);
     let stored = serde_json::to_string(&audit[0].erasure).unwrap();
@@ -204,7 +228,10 @@ fn erased_texts_are_hidden_from_every_read_and_are_not_said_again() {
         let before = bench.read(1).0;
         let all = ["ref", "machine", "sections"].map(|word| Fields::of_word(word).unwrap());
         let all = all.into_iter().fold(Fields::default(), Fields::and);
-        bench.archive().erase(&EraseTarget::Job(job(1)), all).unwrap();
+        bench
+            .archive()
+            .erase(&EraseTarget::Job(job(1)), all)
+            .unwrap();
         let hidden = |view: &JobView| {
             for facts in [&view.facts, &view.row.as_ref().unwrap().row.facts] {
                 assert_eq!((&facts.git_ref, &facts.machine), (&None, &None));
@@ -227,7 +254,10 @@ fn erased_texts_are_hidden_from_every_read_and_are_not_said_again() {
         bench.accept(1, said).unwrap();
         let amended = bench.read(1).0;
         hidden(&amended);
-        assert_eq!(amended.facts.failure_reason.as_deref(), Some("script_failure"));
+        assert_eq!(
+            amended.facts.failure_reason.as_deref(),
+            Some("script_failure")
+        );
         // Its neighbour is as it was.
         assert_eq!(bench.read(5).0.facts.git_ref.as_deref(), Some("main"));
     }
@@ -243,18 +273,24 @@ fn what_is_held_is_not_erased_and_what_is_unknown_is_not_found() {
     };
     let projects = [("acme/p1".to_owned(), hold)];
     let retention = Retention::new(Rule::default(), projects.into());
-    bench.archive().set_retention(Arc::new(retention));
+    bench.archive().set_retention(Arc::new(retention)).unwrap();
     let by_id = EraseTarget::Project {
         source: None,
         project: "1".to_owned(),
     };
     for held in [project(1), by_id, EraseTarget::Job(job(1))] {
         let refused = bench.archive().erase(&held, Fields::default()).unwrap_err();
-        assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "legal_hold"));
+        assert_eq!(
+            (refused.kind(), refused.code()),
+            (ErrorKind::Conflict, "legal_hold")
+        );
     }
     assert!(found(&bench, 1).is_some());
     for unknown in [project(8), EraseTarget::Job(job(8))] {
-        let refused = bench.archive().erase(&unknown, Fields::default()).unwrap_err();
+        let refused = bench
+            .archive()
+            .erase(&unknown, Fields::default())
+            .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::NotFound);
     }
     assert!(bench.archive().erasures().unwrap().is_empty());
