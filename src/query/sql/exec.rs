@@ -137,7 +137,7 @@ impl ScanExec {
 
 impl Work {
     fn new(plan: &ScanPlan, pruner: &Pruner, segments: &[SegmentRef]) -> Self {
-        let units = plan.view.overlay_units(plan.table.base);
+        let units = plan.view.staged_units(plan.table.base);
         Self {
             segments: segments.iter().cloned().collect(),
             units: pruner.units(units).into(),
