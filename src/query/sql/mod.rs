@@ -18,6 +18,7 @@ mod rates;
 mod running;
 mod runs;
 mod session;
+mod sum;
 mod tables;
 #[cfg(test)]
 mod tests;
