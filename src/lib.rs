@@ -28,6 +28,7 @@ pub mod segment;
 
 pub mod archive;
 
+pub mod fleetgen;
 pub mod ingest;
 pub mod query;
 

@@ -8,6 +8,7 @@
 
 mod accept;
 mod amend;
+mod bulk;
 mod co_tenants;
 mod commit;
 mod find;
@@ -25,6 +26,7 @@ mod tests;
 mod verify;
 
 pub use accept::{Acceptance, Accepted};
+pub use bulk::{ImportedJob, ImportedSamples, Reservation};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use find::JobView;

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
 mod corrections;
+mod importing;
 mod lists;
 mod sealing;
 mod waiting;
