@@ -22,9 +22,7 @@ use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
-use crate::model::archived::{
-    CoTenancy, Findings, JobRow, Placement, RowKeys, SummarisedRow,
-};
+use crate::model::archived::{CoTenancy, Findings, JobRow, Placement, RowKeys, SummarisedRow};
 use crate::model::id::{JobKey, JobRef, ProjectKey, RunnerKey, Source};
 use crate::model::job::JobFacts;
 use crate::model::profile::Profile;
@@ -322,11 +320,7 @@ fn enter(
         };
         if txn.get::<Ids>(&id)?.is_some() {
             let message = format!("job {job} is known already; leave it out of the import");
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "import_known_job",
-                message,
-            ));
+            return Err(Error::new(ErrorKind::Conflict, "import_known_job", message));
         }
         txn.put::<Ids>(&id, &keys.job.0)?;
         // A job that ended has a time of its start, or was first heard of at its end.

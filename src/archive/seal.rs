@@ -293,7 +293,13 @@ impl Archive {
     }
 
     /// Makes both files durable, or leaves neither: somebody may read the tables in place.
-    pub(super) fn write_pair(&self, date: Date, name: &str, samples: &[u8], jobs: &[u8]) -> Result<()> {
+    pub(super) fn write_pair(
+        &self,
+        date: Date,
+        name: &str,
+        samples: &[u8],
+        jobs: &[u8],
+    ) -> Result<()> {
         let written = self
             .dir
             .write_durably(Table::Samples, date, name, samples)

@@ -160,14 +160,15 @@ fn into_the_day(jobs: &mut Vec<Planned>, before: usize, date: Date, rng: &mut fa
     let own = jobs.get_mut(before..).unwrap_or_default();
     let end = own.iter().map(|job| job.window.to.0).max().unwrap_or(0);
     let late = (end - DAY_MS + 1).max(0);
-    let back = if late > 0 { late + rng.i64(0..3_600_000) } else { 0 };
+    let back = if late > 0 {
+        late + rng.i64(0..3_600_000)
+    } else {
+        0
+    };
     for job in own {
         let moved = midnight - back;
         job.created += moved;
-        job.window = TimeRange::new(
-            job.window.from.plus_ms(moved),
-            job.window.to.plus_ms(moved),
-        );
+        job.window = TimeRange::new(job.window.from.plus_ms(moved), job.window.to.plus_ms(moved));
     }
     let mut position = 0;
     jobs.retain(|job| {

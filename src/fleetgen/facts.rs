@@ -62,7 +62,10 @@ pub(super) fn imported(world: &World, spec: &FleetSpec, planned: &Planned) -> Re
         name: Some(def.kind.name.to_owned()),
         stage: Some(def.kind.stage.to_owned()),
         git_ref: Some(ref_name(planned.git_ref)),
-        sha: Some(format!("{sha:016x}{more:016x}{:08x}", more >> 32 ^ sha & 0xffff_ffff)),
+        sha: Some(format!(
+            "{sha:016x}{more:016x}{:08x}",
+            more >> 32 ^ sha & 0xffff_ffff
+        )),
         failure_reason: failure_reason.map(str::to_owned),
         runner_id: runner_facts(runner).runner_id,
         runner_description: Some(runner.description.clone()),

@@ -159,7 +159,11 @@ impl<'a> Load<'a> {
             start,
             left: rng.u32(2..10),
             idle: rng.u8(..20) < 3,
-            cpu: if rng.u8(..5) < 2 { 1.0 } else { 0.1 + 0.9 * rng.f64() },
+            cpu: if rng.u8(..5) < 2 {
+                1.0
+            } else {
+                0.1 + 0.9 * rng.f64()
+            },
             network: self.def.kind.network * log_normal(rng, 0.6),
             disk: self.def.kind.disk * log_normal(rng, 0.6),
         }
@@ -179,12 +183,17 @@ impl<'a> Load<'a> {
         }
         self.stretch.left -= 1;
         let whole_seconds = super::random::whole(seconds).clamp(1, 60);
-        let recorded = self
-            .recording
-            .window(self.stretch.start, num::to_usize(whole_seconds.unsigned_abs()));
+        let recorded = self.recording.window(
+            self.stretch.start,
+            num::to_usize(whole_seconds.unsigned_abs()),
+        );
         self.stretch.start += num::to_usize(whole_seconds.unsigned_abs());
         let hangs = self.outcome == Outcome::TimedOut && progress > 0.1;
-        let share = if self.stretch.idle || hangs { 0.0 } else { busy };
+        let share = if self.stretch.idle || hangs {
+            0.0
+        } else {
+            busy
+        };
         let mut seen = self.at_rest(seconds, rng);
         if share > 0.0 {
             self.work(&mut seen, &recorded, share, rng);
@@ -197,7 +206,8 @@ impl<'a> Load<'a> {
     /// What never stops: the kernel, scrapes, log upload, keep-alives.
     fn at_rest(&self, seconds: f64, rng: &mut fastrand::Rng) -> Seen {
         let ticks = self.cores * 100.0 * seconds;
-        let background = |rng: &mut fastrand::Rng, mean: f64| -mean * seconds * (1.0 - rng.f64()).ln();
+        let background =
+            |rng: &mut fastrand::Rng, mean: f64| -mean * seconds * (1.0 - rng.f64()).ln();
         let counters = [
             ticks * 0.008 * (0.3 + rng.f64()),
             ticks * 0.005 * (0.3 + rng.f64()),
@@ -238,8 +248,21 @@ impl<'a> Load<'a> {
     /// No machine has more time than there is; what is left is idle.
     fn spend(&self, seen: &mut Seen, seconds: f64, rng: &mut fastrand::Rng) {
         let ticks = self.cores * 100.0 * seconds;
-        let [user, system, iowait, steal, idle, _, _, _, _, io, cpu, memory, waiting] =
-            &mut seen.counters;
+        let [
+            user,
+            system,
+            iowait,
+            steal,
+            idle,
+            _,
+            _,
+            _,
+            _,
+            io,
+            cpu,
+            memory,
+            waiting,
+        ] = &mut seen.counters;
         let spent = *user + *system + *iowait + *steal;
         if spent > 0.98 * ticks {
             let share = 0.98 * ticks / spent;
@@ -271,7 +294,11 @@ impl<'a> Load<'a> {
         let [memory_floor, cache_floor, files_floor, _, _] = self.recording.floor;
         let [rest, rest_cache, rest_files] = self.rest;
         let swing = (memory - memory_floor) / self.recording.memory_span.max(1.0);
-        let grown = if busy > 0.0 { self.memory(progress, swing) } else { 0.0 };
+        let grown = if busy > 0.0 {
+            self.memory(progress, swing)
+        } else {
+            0.0
+        };
         let mut used = rest + grown * around(rng, 0.008);
         if self.outcome == Outcome::OutOfMemory && progress > 0.9 && busy > 0.0 {
             used = self.total_pages * (0.965 + 0.02 * rng.f64());

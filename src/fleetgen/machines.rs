@@ -289,7 +289,11 @@ fn slot(
         // So many that on the average seven of ten are busy with one job.
         let per_day = num::to_f64(num::len_i64(num::to_usize(spec.jobs))) / f64::from(spec.days);
         let busy = per_day * class.share * region.share * spec.mean_seconds() / 86_400.0;
-        Pool::Hosts(u64::try_from(super::random::whole(busy / 0.7)).unwrap_or(0).max(2))
+        Pool::Hosts(
+            u64::try_from(super::random::whole(busy / 0.7))
+                .unwrap_or(0)
+                .max(2),
+        )
     };
     for number in 1..=count {
         all.push(Runner {

@@ -251,7 +251,9 @@ impl<P: Fn(&Generated)> Work<P> {
                     planned.ok_or_else(|| Error::internal("an import asks for another job"))?;
                 profile::samples(&self.world, &self.recording, &self.spec, planned)
             };
-            let sealed = self.archive.import(&mut reservation, date, jobs?, samples)?;
+            let sealed = self
+                .archive
+                .import(&mut reservation, date, jobs?, samples)?;
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             made.add(sealed);
             (self.progress)(&made);

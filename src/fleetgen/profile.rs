@@ -188,7 +188,10 @@ fn scrape(
 ) -> (Rows, Base) {
     let interval = runner.region.scrape_ms;
     let (started, ended) = (planned.window.from.0, planned.window.to.0);
-    let phase = planned.machine_seed(seed).cast_signed().rem_euclid(interval);
+    let phase = planned
+        .machine_seed(seed)
+        .cast_signed()
+        .rem_euclid(interval);
     let base_ts = started - (started - phase).rem_euclid(interval);
     let length = num::to_f64(planned.window.len_ms().max(1));
     let mut counters = Counters::booted(rng);

@@ -85,7 +85,9 @@ mod tests {
     fn people_work_at_day() {
         let mut rng = fastrand::Rng::with_seed(1);
         let times: Vec<i64> = (0..2_000).map(|_| time_of_day(-6, &mut rng)).collect();
-        let at_noon = times.iter().filter(|ms| (15..23).contains(&(**ms / 3_600_000)));
+        let at_noon = times
+            .iter()
+            .filter(|ms| (15..23).contains(&(**ms / 3_600_000)));
         assert!(at_noon.count() > 900, "9 to 17 six hours west");
         assert!(times.iter().all(|ms| (0..86_400_000).contains(ms)));
     }

@@ -21,8 +21,8 @@ pub(super) const GROUPS: [&str; 14] = [
 /// Words that make a project's name, in pairs.
 pub(super) const FIRST: [&str; 24] = [
     "api", "billing", "cart", "catalog", "checkout", "core", "edge", "events", "feature", "fleet",
-    "gateway", "identity", "image", "ingest", "ledger", "mail", "media", "order", "price", "report",
-    "session", "stream", "user", "web",
+    "gateway", "identity", "image", "ingest", "ledger", "mail", "media", "order", "price",
+    "report", "session", "stream", "user", "web",
 ];
 /// See [`FIRST`].
 pub(super) const SECOND: [&str; 16] = [
@@ -31,6 +31,7 @@ pub(super) const SECOND: [&str; 16] = [
 ];
 
 /// What a job is called, its stage, and the shape of its work.
+#[derive(Debug)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) stage: &'static str,
@@ -99,6 +100,16 @@ pub(super) const KINDS: [Kind; 22] = [
 
 /// What feature branches are about.
 pub(super) const TOPICS: [&str; 12] = [
-    "fix-login", "retry", "cache", "faster-start", "upgrade", "timeouts", "search", "cleanup",
-    "new-index", "audit", "dark-mode", "limits",
+    "fix-login",
+    "retry",
+    "cache",
+    "faster-start",
+    "upgrade",
+    "timeouts",
+    "search",
+    "cleanup",
+    "new-index",
+    "audit",
+    "dark-mode",
+    "limits",
 ];

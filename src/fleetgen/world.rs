@@ -184,7 +184,11 @@ fn def(
     let memory_bytes = memory.clamp(100.0 * MIB, 40_000.0 * MIB);
     let step = (rng.u8(..8) == 0).then(|| Step {
         date: Date(rng.i32(spec.first_date().0..=spec.until.0)),
-        memory: if rng.u8(..4) == 0 { 0.7 } else { 1.15 + 0.7 * rng.f64() },
+        memory: if rng.u8(..4) == 0 {
+            0.7
+        } else {
+            1.15 + 0.7 * rng.f64()
+        },
         length: 0.8 + 0.8 * rng.f64(),
     });
     let growth = if rng.u8(..6) == 0 { 0.04 } else { 0.004 };

@@ -3,13 +3,13 @@
 use super::*;
 use crate::archive::{ImportedJob, ImportedSamples};
 use crate::index::Family;
-use crate::index::keys::by_time::{
-    ByMachineTime, ByNameRef, ByProjectTime, ByRunnerTime, ByTime,
-};
+use crate::index::keys::by_time::{ByMachineTime, ByNameRef, ByProjectTime, ByRunnerTime, ByTime};
 use crate::index::keys::ids::Ids;
 use crate::index::keys::jobs::Jobs;
 use crate::index::keys::meta::Meta;
+use crate::num;
 use crate::time::Date;
+use std::path::{Path, PathBuf};
 
 const JOBS: i64 = 40;
 
@@ -61,9 +61,9 @@ fn entries<F: Family>(bench: &Bench) -> Vec<(Vec<u8>, Vec<u8>)> {
     found
 }
 
-fn contents(bench: &Bench) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+fn contents(bench: &Bench) -> Vec<(PathBuf, Vec<u8>)> {
     let files = bench.files().into_iter();
-    let relative = |path: &std::path::Path| path.strip_prefix(bench.root.path()).unwrap().into();
+    let relative = |path: &Path| path.strip_prefix(bench.root.path()).unwrap().into();
     files
         .map(|path| (relative(&path), std::fs::read(&path).unwrap()))
         .collect()

@@ -39,7 +39,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "DAYS", requires = "fleet")]
     sample_days: Option<u32>,
     /// Jobs in one segment at most.
-    #[arg(long, value_name = "JOBS", default_value_t = 16_384, requires = "fleet")]
+    #[arg(
+        long,
+        value_name = "JOBS",
+        default_value_t = 16_384,
+        requires = "fleet"
+    )]
     jobs_per_segment: usize,
     /// Threads that make the fleet.
     #[arg(long, default_value_t = 2, requires = "fleet")]
@@ -80,7 +85,10 @@ pub(super) async fn run(args: Args, address_file: Option<&Path>) -> Result<()> {
     let temporary = folder.path().join("archive");
     let data_dir = args.data_dir.clone().unwrap_or(temporary);
     let spec = args.spec();
-    out::note(&format!("making up {} jobs of {} days ...", spec.jobs, spec.days));
+    out::note(&format!(
+        "making up {} jobs of {} days ...",
+        spec.jobs, spec.days
+    ));
     let made = make(&data_dir, spec, args.threads).await?;
     out::note(&format!(
         "{} jobs, {} samples rows, {} segments, {} MiB",
