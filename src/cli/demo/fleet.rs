@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Make up the jobs of a company and show them.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Fleet")]
-pub(super) struct Args {
+pub(super) struct FleetArgs {
     /// Show a made-up company's jobs of the last half year instead of a real job.
     #[arg(long, conflicts_with = "check")]
     fleet: bool,
@@ -61,7 +61,7 @@ fn date(text: &str) -> std::result::Result<Date, String> {
     Date::parse(text).ok_or_else(|| "give a date like 2026-07-28".to_owned())
 }
 
-impl Args {
+impl FleetArgs {
     pub(super) fn is_wanted(&self) -> bool {
         self.fleet
     }
@@ -80,7 +80,7 @@ impl Args {
     }
 }
 
-pub(super) async fn run(args: Args, address_file: Option<&Path>) -> Result<()> {
+pub(super) async fn run(args: FleetArgs, address_file: Option<&Path>) -> Result<()> {
     let folder = temporary_folder()?;
     let temporary = folder.path().join("archive");
     let data_dir = args.data_dir.clone().unwrap_or(temporary);

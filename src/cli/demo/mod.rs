@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", hide = true)]
     address_file: Option<std::path::PathBuf>,
     #[command(flatten)]
-    fleet: fleet::Args,
+    fleet: fleet::FleetArgs,
 }
 
 const SOURCE: &str = "demo";
