@@ -16,7 +16,7 @@ use super::listed::Listed;
 use super::seal::LEVEL_HOT;
 use super::segments::file_name;
 use super::stage::{check_profile, date_of};
-use super::{Archive, Sealed};
+use super::{Archive, Sealed, erase};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
@@ -321,6 +321,15 @@ fn enter(
         if txn.get::<Ids>(&id)?.is_some() {
             let message = format!("job {job} is known already; leave it out of the import");
             return Err(Error::new(ErrorKind::Conflict, "import_known_job", message));
+        }
+        erase::admit_new(txn, job)?;
+        if erase::is_erased_project(txn, keys.project.0)? {
+            // It was erased since the import began; another one gets another key.
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "import_erased_project",
+                format!("the project of job {job} was erased meanwhile; import it again"),
+            ));
         }
         txn.put::<Ids>(&id, &keys.job.0)?;
         // A job that ended has a time of its start, or was first heard of at its end.
