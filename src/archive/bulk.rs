@@ -119,7 +119,7 @@ impl Archive {
         projects: Vec<(Source, JobFacts)>,
         runners: Vec<(Source, JobFacts)>,
     ) -> Result<()> {
-        self.resolve(projects, runners).map(drop)
+        self.keys_of_names(projects, runners).map(drop)
     }
 
     /// Imports jobs of one date as one segment. `samples` is asked for each job once, by its position
@@ -182,7 +182,7 @@ impl Archive {
                     .or_insert_with(|| remember(&mut new_runners, &job.source, facts));
             }
         }
-        let (project_keys, runner_keys) = self.resolve(new_projects, new_runners)?;
+        let (project_keys, runner_keys) = self.keys_of_names(new_projects, new_runners)?;
         let project = |job: &ImportedJob| -> Option<ProjectKey> {
             let at = projects.get(&project_name(&job.job.source, &job.facts))?;
             project_keys.get(*at).copied()
@@ -205,7 +205,7 @@ impl Archive {
     }
 
     /// The keys of projects and runners; new ones get theirs now, durably.
-    fn resolve(
+    fn keys_of_names(
         &self,
         projects: Vec<Named>,
         runners: Vec<Named>,
