@@ -6,9 +6,7 @@
 //! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
 
 use super::exec::ScanExec;
-use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array,
-};
+use datafusion::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{partition, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};

@@ -17,6 +17,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
@@ -82,13 +83,10 @@ fn build(
     options.sql_parser.map_string_types_to_utf8view = true;
     let functions = functions::scalar();
     let concat = functions.iter().find(|own| own.name() == "concat").cloned();
-    let mut planners: Vec<_> = concat
-        .into_iter()
-        .map(|concat| {
-            Arc::new(ConcatPlanner(concat))
-                as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>
-        })
-        .collect();
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
+    if let Some(concat) = concat {
+        planners.push(Arc::new(ConcatPlanner(concat)));
+    }
     planners.extend(SessionStateDefaults::default_expr_planners());
     Ok(SessionStateBuilder::new()
         .with_config(config)
