@@ -2,6 +2,7 @@
 //! pool and room on disk of its own, and nothing else.
 
 use super::functions::{self, ConcatPlanner};
+use super::held::HeldRule;
 use super::progress::Progress;
 use super::provider::{self, CATALOG, SCHEMA};
 use super::runs::RunsRule;
@@ -97,6 +98,7 @@ fn build(
         .with_aggregate_functions(functions::aggregates())
         .with_window_functions(functions::windows())
         .with_physical_optimizer_rule(Arc::new(RunsRule))
+        .with_physical_optimizer_rule(Arc::new(HeldRule))
         .build())
 }
 
