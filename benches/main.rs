@@ -13,7 +13,9 @@
     reason = "a program that prints figures and may stop at the first thing that fails"
 )]
 
+mod compare;
 mod fetch_decode;
+mod scan;
 
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
@@ -49,7 +51,14 @@ fn main() {
     if is_wanted("joblog") {
         joblog();
     }
-    let without_corpus = |group: &String| group == "fetch_decode" || group == "joblog";
+    if wanted.iter().any(|group| group == "compare") {
+        compare::run();
+    }
+    if is_wanted("scan") {
+        scan::run();
+    }
+    let without = ["fetch_decode", "joblog", "compare", "scan"];
+    let without_corpus = |group: &String| without.contains(&group.as_str());
     if !wanted.is_empty() && wanted.iter().all(without_corpus) {
         // They have no use for the corpus, which takes a while.
         return;

@@ -5,6 +5,7 @@
 //! once: a row group of a segment file, or some staged or amended jobs. Rows that the scope does not
 //! allow, and rows of sealed jobs that an amendment replaces, are hidden here and nowhere else.
 
+mod changes;
 mod facts;
 mod overlay;
 mod unit;
@@ -18,14 +19,16 @@ pub use unit::{Unit, UnitReader};
 
 use super::Archive;
 use super::segments::OpenSegment;
+use super::visible::Visibility;
 use crate::error::Result;
-use crate::index::keys::segments::{SegmentId, SegmentInfo, Segments};
+use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
 use crate::model::scope::Scope;
 use crate::time::{Date, TimeRange};
+use changes::Changes;
 use overlay::Overlay;
 pub(super) use overlay::RowCache;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +37,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone)]
 pub struct SegmentRef {
     id: SegmentId,
-    info: SegmentInfo,
+    /// Without its digests.
+    entry: SegmentEntry,
 }
 
 impl SegmentRef {
@@ -47,15 +51,15 @@ impl SegmentRef {
     /// Earliest start and latest end of its jobs.
     #[must_use]
     pub fn range(&self) -> TimeRange {
-        TimeRange::new(self.info.from, self.info.to)
+        TimeRange::new(self.entry.info.from, self.entry.info.to)
     }
 
     /// Rows that its file of a table has.
     #[must_use]
     pub fn rows(&self, table: Table) -> u64 {
         match table {
-            Table::Jobs => self.info.jobs,
-            Table::Samples => self.info.rows,
+            Table::Jobs => self.entry.info.jobs,
+            Table::Samples => self.entry.info.rows,
         }
     }
 }
@@ -66,10 +70,10 @@ pub struct ScanView {
     scope: Scope,
     segments: Vec<SegmentRef>,
     overlay: Overlay,
-    /// Segments opened for this view: they stay open as long as it lives.
-    open: Mutex<HashMap<SegmentId, Arc<OpenSegment>>>,
-    /// Facts of the jobs of the segments that were asked for last.
-    facts: Mutex<VecDeque<(SegmentId, Arc<JobFacts>)>>,
+    visibility: Visibility,
+    /// What differs from the files of the segments that were asked for last, and the facts of their jobs.
+    changes: Recent<Changes>,
+    facts: Recent<JobFacts>,
 }
 
 impl fmt::Debug for ScanView {
@@ -89,18 +93,20 @@ impl Archive {
     pub fn scan(self: &Arc<Self>, scope: &Scope) -> Result<ScanView> {
         let snapshot = self.index.snapshot();
         let mut segments = Vec::new();
-        snapshot.scan::<Segments>(&[], None, |id, entry| {
-            let info = entry.info;
-            segments.push(SegmentRef { id, info });
+        snapshot.scan::<Segments>(&[], None, |id, mut entry| {
+            entry.jobs_digests = Vec::new();
+            segments.push(SegmentRef { id, entry });
             Ok(true)
         })?;
+        let visibility = self.visibility(&snapshot)?;
         Ok(ScanView {
             archive: Arc::clone(self),
             scope: scope.clone(),
             segments,
-            overlay: Overlay::read(&snapshot, scope)?,
-            open: Mutex::default(),
-            facts: Mutex::default(),
+            overlay: Overlay::read(&snapshot, scope, &visibility)?,
+            visibility,
+            changes: Recent::default(),
+            facts: Recent::default(),
         })
     }
 
@@ -121,38 +127,49 @@ impl ScanView {
     /// Rows of a table, if that is known without reading: nothing is hidden, nothing is staged.
     #[must_use]
     pub fn exact_rows(&self, table: Table) -> Option<u64> {
-        let plain = self.overlay.is_empty() && self.scope.is_unlimited();
+        let shown = |one: &SegmentRef| self.visibility.shows_all_of(one.id.date);
+        let plain =
+            self.overlay.is_empty() && self.scope.is_unlimited() && self.segments.iter().all(shown);
         plain.then(|| self.segments.iter().map(|one| one.rows(table)).sum())
     }
 
-    /// The units of a segment: one per row group of the table's file. The segment is opened and stays
-    /// open as long as the view lives.
+    /// The units of a segment: one per row group of the table's file, and one for rows that are no more
+    /// as they stand there.
     ///
     /// # Errors
     /// `Data` if the segment is damaged, `Unavailable` if it cannot be read.
     pub fn units(&self, segment: &SegmentRef, table: Table) -> Result<Vec<Unit>> {
         let open = self.open(segment.id)?;
         let groups = open.file(table).metadata.num_row_groups();
-        Ok((0..groups)
-            .map(|group| Unit::sealed(Arc::clone(&open), segment.id, table, group))
-            .collect())
+        let changes = self.changes(segment)?;
+        let mut units: Vec<Unit> = (0..groups)
+            .map(|group| Unit::sealed(&open, segment, table, group))
+            .collect();
+        if table == Table::Jobs && !changes.rows.is_empty() {
+            units.push(Unit::changed(segment, changes));
+        }
+        Ok(units)
     }
 
-    /// The units of what is not read from a segment: staged jobs, and of the jobs table amended ones.
+    /// The units of jobs that are in no segment yet.
     #[must_use]
-    pub fn overlay_units(&self, table: Table) -> Vec<Unit> {
+    pub fn staged_units(&self, table: Table) -> Vec<Unit> {
         self.overlay.units(table)
     }
 
     fn open(&self, id: SegmentId) -> Result<Arc<OpenSegment>> {
-        let mut held = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = held.get(&id) {
-            return Ok(Arc::clone(open));
-        }
         let snapshot = self.archive.index.snapshot();
-        let open = self.archive.open_segment(&snapshot, id.date, id.seq)?;
-        held.insert(id, Arc::clone(&open));
-        Ok(open)
+        self.archive.open_segment(&snapshot, id.date, id.seq)
+    }
+
+    fn changes(&self, segment: &SegmentRef) -> Result<Arc<Changes>> {
+        let amended = self.overlay.amended(segment.id);
+        if amended.is_empty() && self.visibility.shows_all_of(segment.id.date) {
+            return Ok(Arc::default());
+        }
+        self.changes.get(segment.id, || {
+            Changes::read(self, segment, &*self.open(segment.id)?, amended)
+        })
     }
 
     /// The facts of the jobs whose samples are in a unit.
@@ -160,18 +177,36 @@ impl ScanView {
     /// # Errors
     /// `Data` if the jobs file is damaged, `Unavailable` if it cannot be read.
     pub fn facts(&self, reader: &UnitReader) -> Result<Arc<JobFacts>> {
-        let Some(id) = reader.segment() else {
-            return Ok(Arc::new(JobFacts::of_rows(reader.job_rows())));
-        };
-        let mut known = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, facts)) = known.iter().find(|(known, _)| *known == id) {
-            return Ok(Arc::clone(facts));
+        match reader.segment() {
+            None => Ok(Arc::new(JobFacts::of_rows(reader.job_rows()))),
+            Some(segment) => self
+                .facts
+                .get(segment.id, || JobFacts::of_segment(self, segment)),
         }
-        let facts = Arc::new(JobFacts::of_segment(self, id)?);
+    }
+}
+
+/// Things of the segments that a scan is at: made once, and let go of soon.
+#[derive(Debug)]
+struct Recent<T>(Mutex<VecDeque<(SegmentId, Arc<T>)>>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Recent<T> {
+    fn get(&self, id: SegmentId, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, own)) = known.iter().find(|(known, _)| *known == id) {
+            return Ok(Arc::clone(own));
+        }
+        let own = Arc::new(make()?);
         if known.len() >= limits::SCAN_FACTS_MAX {
             known.pop_front();
         }
-        known.push_back((id, Arc::clone(&facts)));
-        Ok(facts)
+        known.push_back((id, Arc::clone(&own)));
+        Ok(own)
     }
 }

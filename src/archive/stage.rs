@@ -4,7 +4,7 @@
 use super::accept::store;
 use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply, locked, lookups};
+use super::{Archive, Reply, erase, locked, lookups};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -45,7 +45,7 @@ pub enum Staged {
 }
 
 /// Date of a job: the UTC date of its finish, else of what is known.
-fn date_of(facts: &JobFacts, first_seen: TimestampMs) -> Date {
+pub(super) fn date_of(facts: &JobFacts, first_seen: TimestampMs) -> Date {
     facts
         .finished_at
         .or(facts.started_at)
@@ -112,7 +112,8 @@ impl Archive {
             let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
                 return Ok((Staged::Sealed, None));
             };
-            if !same_job(&record, &seen) {
+            let erased = erase::is_erased(txn, seen.keys.job, record.keys.project)?;
+            if erased || !same_job(&record, &seen) {
                 return Ok((Staged::Stale, None));
             }
             let mut waiting = record.waiting.take();
@@ -171,7 +172,7 @@ fn same_job(now: &JobRecord, seen: &JobRecord) -> bool {
     what(now) == what(seen)
 }
 
-fn check_profile(profile: &Profile) -> Result<()> {
+pub(super) fn check_profile(profile: &Profile) -> Result<()> {
     let rows = profile.rows();
     let even = profile.interval_ms.len() == rows
         && profile.columns.values().all(|cells| cells.len() == rows);

@@ -249,6 +249,7 @@ impl Header {
         let encoding = match encoding {
             0 => Encoding::PLAIN,
             5 => Encoding::DELTA_BINARY_PACKED,
+            7 => Encoding::DELTA_BYTE_ARRAY,
             8 => Encoding::RLE_DICTIONARY,
             9 => Encoding::BYTE_STREAM_SPLIT,
             _ => return Err(odd("a page has an encoding that segment files do not use")),

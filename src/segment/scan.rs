@@ -285,16 +285,26 @@ fn plain_texts(plain: &[u8], count: usize) -> Result<Option<StringViewArray>> {
         return Ok(None);
     };
     let mut kept: Vec<u8> = Vec::with_capacity(plain.len());
-    let mut views = Vec::with_capacity(texts.len());
+    let mut ends = Vec::with_capacity(texts.len());
     for text in texts {
-        let offset = u32::try_from(kept.len()).map_err(|_| odd("a page of texts is too long"))?;
-        views.push(make_view(text, 0, offset));
         kept.extend_from_slice(text);
+        ends.push(kept.len());
     }
-    let buffers = vec![Buffer::from_vec(kept)];
-    StringViewArray::try_new(ScalarBuffer::from(views), buffers, None)
-        .map(Some)
-        .map_err(arrow_error)
+    views(kept, &ends).map(Some)
+}
+
+/// Texts that lie behind one another, by their ends.
+fn views(texts: Vec<u8>, ends: &[usize]) -> Result<StringViewArray> {
+    let mut views = Vec::with_capacity(ends.len());
+    let mut start = 0;
+    for end in ends {
+        let offset = u32::try_from(start).map_err(|_| odd("a page of texts is too long"))?;
+        let text = texts.get(start..*end).unwrap_or_default();
+        views.push(make_view(text, 0, offset));
+        start = *end;
+    }
+    let buffers = vec![Buffer::from_vec(texts)];
+    StringViewArray::try_new(ScalarBuffer::from(views), buffers, None).map_err(arrow_error)
 }
 
 /// The pages of a chunk that hold a range of rows, read in one go.
@@ -528,12 +538,12 @@ fn text(
     let mut indices: Vec<u32> = Vec::with_capacity(pages.rows);
     let mut nulls = Nulls::new();
     pages.each(scratch, |content, wanted| {
-        if content.encoding == Encoding::PLAIN {
+        if content.encoding != Encoding::RLE_DICTIONARY {
             if !indices.is_empty() {
                 let nulls = std::mem::replace(&mut nulls, Nulls::new()).finish();
                 parts.push(by_index(dictionary, std::mem::take(&mut indices), nulls)?);
             }
-            parts.push(plain_page(&content, wanted)?);
+            parts.push(texts_of_page(&content, wanted)?);
             return Ok(());
         }
         let entries = dictionary.map_or(0, |texts| texts.len());
@@ -596,9 +606,18 @@ fn by_index(
     arrow_select::take::take(dictionary, &indices, None).map_err(arrow_error)
 }
 
-fn plain_page(content: &Content<'_>, wanted: &Range<usize>) -> Result<ArrayRef> {
-    let texts = plain_texts(content.plain, content.values)?;
-    let texts = texts.ok_or_else(|| odd("a page of texts is damaged"))?;
+/// A page without a dictionary.
+fn texts_of_page(content: &Content<'_>, wanted: &Range<usize>) -> Result<ArrayRef> {
+    let damaged = || odd("a page of texts is damaged");
+    let texts = match content.encoding {
+        Encoding::PLAIN => plain_texts(content.plain, content.values)?.ok_or_else(damaged)?,
+        Encoding::DELTA_BYTE_ARRAY => {
+            let texts = decode::prefixed(content.plain, content.values);
+            let (texts, ends) = texts.ok_or_else(damaged)?;
+            views(texts, &ends)?
+        }
+        _ => return Err(damaged()),
+    };
     let Some(present) = &content.present else {
         return Ok(Arc::new(texts.slice(wanted.start, wanted.len())));
     };

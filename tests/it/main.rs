@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod accuracy;
 #[cfg(test)]
+mod analytics;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod bad_input;
@@ -28,6 +30,8 @@ mod proof_support;
 mod readers;
 #[cfg(test)]
 mod schemas;
+#[cfg(test)]
+mod sql;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

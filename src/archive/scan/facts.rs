@@ -1,11 +1,9 @@
 //! The facts of the jobs whose samples a unit holds: the join of samples with their jobs, which lie in
 //! the segment of the same name.
 
-use super::ScanView;
-use super::overlay::amended_rows;
+use super::{ScanView, SegmentRef};
 use crate::archive::segments::OpenSegment;
 use crate::error::{Error, Result};
-use crate::index::keys::segments::SegmentId;
 use crate::model::archived::SummarisedRow;
 use crate::num;
 use crate::segment::dir::Table;
@@ -32,12 +30,9 @@ pub struct JobFacts {
 
 impl JobFacts {
     /// The jobs of a segment, as they are now.
-    pub(super) fn of_segment(view: &ScanView, id: SegmentId) -> Result<Self> {
-        let segment = view.open(id)?;
-        let rows = match view.overlay.amended(id) {
-            Some(jobs) => amended_rows(&segment, jobs)?,
-            None => Vec::new(),
-        };
+    pub(super) fn of_segment(view: &ScanView, segment: &SegmentRef) -> Result<Self> {
+        let rows = view.changes(segment)?.rows.clone();
+        let segment = view.open(segment.id)?;
         let mut facts = Self {
             segment: Some(segment),
             rows,
@@ -48,7 +43,7 @@ impl JobFacts {
         let keys = keys
             .as_primitive_opt::<Int64Type>()
             .ok_or_else(|| Error::internal("a key column has another type"))?;
-        // Later rows, the amended ones, replace earlier ones.
+        // Later rows, those that changed, replace earlier ones.
         facts.by_job = keys.values().iter().copied().zip(0..).collect();
         Ok(facts)
     }

@@ -4,8 +4,7 @@
 //! its statistics, so rows are kept by job as long as nothing about it changes.
 
 use super::unit::Unit;
-use crate::archive::amend;
-use crate::archive::segments::OpenSegment;
+use crate::archive::visible::Visibility;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
@@ -34,29 +33,28 @@ pub(super) struct StagedJob {
 #[derive(Debug, Clone)]
 pub(super) struct AmendedJob {
     pub(super) key: JobKey,
-    sealed: SealedJob,
-    amendment: Amendment,
-    /// Whether the reader may see it as it is now.
-    pub(super) is_allowed: bool,
+    pub(super) sealed: SealedJob,
+    pub(super) amendment: Amendment,
 }
-
-/// The amended jobs of one segment.
-pub(super) type AmendedJobs = Arc<Vec<AmendedJob>>;
 
 /// Everything of a view that is not read from files alone.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     staged: Vec<Arc<Vec<StagedJob>>>,
-    amended: BTreeMap<SegmentId, AmendedJobs>,
+    amended: BTreeMap<SegmentId, Vec<AmendedJob>>,
 }
 
 impl Overlay {
     /// What the scope may see.
-    pub(super) fn read(snapshot: &Snapshot<'_>, scope: &Scope) -> Result<Self> {
+    pub(super) fn read(
+        snapshot: &Snapshot<'_>,
+        scope: &Scope,
+        visibility: &Visibility,
+    ) -> Result<Self> {
         let mut staged: Vec<Vec<StagedJob>> = Vec::new();
         let mut bytes = 0;
         snapshot.scan::<Staged>(&[], None, |key, profile| {
-            if !scope.allows(key.project) {
+            if !scope.allows(key.project) || !visibility.knows(key.project, key.job) {
                 return Ok(true);
             }
             let Some(record) = snapshot.get_bytes::<Jobs>(&key.job)? else {
@@ -88,18 +86,13 @@ impl Overlay {
             };
             amended.entry(id).or_default().push(AmendedJob {
                 key,
-                is_allowed: scope.allows(sealed.project),
                 sealed,
                 amendment,
             });
             Ok(true)
         })?;
-        let sorted = amended.into_iter().map(|(id, mut jobs)| {
-            jobs.sort_by_key(|job| job.sealed.jobs_row);
-            (id, Arc::new(jobs))
-        });
         Ok(Self {
-            amended: sorted.collect(),
+            amended,
             staged: staged.into_iter().map(Arc::new).collect(),
         })
     }
@@ -110,8 +103,8 @@ impl Overlay {
     }
 
     /// The amended jobs of a segment.
-    pub(super) fn amended(&self, id: SegmentId) -> Option<&AmendedJobs> {
-        self.amended.get(&id)
+    pub(super) fn amended(&self, id: SegmentId) -> &[AmendedJob] {
+        self.amended.get(&id).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn units(&self, table: Table) -> Vec<Unit> {
@@ -119,9 +112,7 @@ impl Overlay {
             let date = jobs.first()?.key.date;
             Some(Unit::staged(table, date, Arc::clone(jobs)))
         });
-        let amended = self.amended.iter().filter(|_| table == Table::Jobs);
-        let amended = amended.map(|(id, jobs)| Unit::amended(*id, Arc::clone(jobs)));
-        staged.chain(amended).collect()
+        staged.collect()
     }
 }
 
@@ -168,41 +159,44 @@ impl StagedJob {
         xxh3_64(&self.record) ^ self.profile.staged_at.0.cast_unsigned().rotate_left(32)
     }
 
-    /// Its row with statistics, from the cache if nothing changed; `None` if it is no archived record,
-    /// which no snapshot shows.
-    pub(super) fn row(&self, cache: &RowCache) -> Result<Option<Arc<SummarisedRow>>> {
+    /// Its row with statistics as the reader may see it, from the cache if nothing changed, and whether
+    /// its samples may be seen. `None` if it is no archived record, which no snapshot shows, or expired.
+    pub(super) fn row(
+        &self,
+        cache: &RowCache,
+        visibility: &Visibility,
+    ) -> Result<Option<(Arc<SummarisedRow>, bool)>> {
         let version = self.version();
-        if let Some(row) = cache.get(self.key.job, version) {
-            return Ok(Some(row));
+        let row = match cache.get(self.key.job, version) {
+            Some(row) => row,
+            None => {
+                let JobEntry::Record(record) = Jobs::decode_value(&self.record)? else {
+                    return Ok(None);
+                };
+                let Some(row) = record.row() else {
+                    return Ok(None);
+                };
+                let row = Arc::new(SummarisedRow::compute(row, &self.profile.profile()?));
+                cache.put(self.key.job, version, &row);
+                row
+            }
+        };
+        let (project, finished) = (row.row.keys.project, row.row.facts.finished_at);
+        let sight = visibility.sight(project, self.key.job, self.key.date, finished);
+        let Some(sight) = sight else {
+            return Ok(None);
+        };
+        let mut row = row;
+        if !sight.erased.is_empty() {
+            let own = Arc::make_mut(&mut row);
+            sight.erased.erase_from(&mut own.row.facts);
+            sight.erased.erase_from_row(&mut own.row);
         }
-        let JobEntry::Record(record) = Jobs::decode_value(&self.record)? else {
-            return Ok(None);
-        };
-        let Some(row) = record.row() else {
-            return Ok(None);
-        };
-        let row = Arc::new(SummarisedRow::compute(row, &self.profile.profile()?));
-        cache.put(self.key.job, version, &row);
-        Ok(Some(row))
+        Ok(Some((row, sight.kept.samples)))
     }
 
     /// Its keys and samples.
     pub(super) fn samples(&self, row: &SummarisedRow) -> Result<(RowKeys, Profile)> {
         Ok((row.row.keys, self.profile.profile()?))
     }
-}
-
-/// The rows of the jobs that the reader may see, as they are now.
-pub(super) fn amended_rows(
-    segment: &OpenSegment,
-    jobs: &[AmendedJob],
-) -> Result<Vec<Arc<SummarisedRow>>> {
-    let allowed: Vec<&AmendedJob> = jobs.iter().filter(|job| job.is_allowed).collect();
-    let sealed: Vec<&SealedJob> = allowed.iter().map(|job| &job.sealed).collect();
-    let rows = segment.rows(&sealed)?;
-    let amended = rows.into_iter().zip(allowed).map(|(row, job)| {
-        let profile = || segment.profile(&job.sealed);
-        amend::apply(row, job.amendment.clone(), profile).map(Arc::new)
-    });
-    amended.collect()
 }

@@ -1,12 +1,11 @@
 //! A piece of a view that is decoded at once, and its reader.
 
-use super::ScanView;
-use super::overlay::{AmendedJobs, StagedJob, amended_rows};
+use super::changes::Changes;
+use super::overlay::StagedJob;
+use super::{ScanView, SegmentRef};
 use crate::archive::segments::OpenSegment;
 use crate::error::{Error, Result};
-use crate::index::keys::segments::SegmentId;
 use crate::model::archived::{RowKeys, SummarisedRow};
-use crate::model::id::ProjectKey;
 use crate::model::profile::Profile;
 use crate::model::scope::Scope;
 use crate::segment::VerifiedFile;
@@ -19,7 +18,6 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, ArrayRef, new_null_array};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,14 +36,11 @@ pub struct Unit {
 #[derive(Debug, Clone)]
 enum From {
     Sealed {
-        segment: Arc<OpenSegment>,
-        id: SegmentId,
+        open: Arc<OpenSegment>,
+        segment: SegmentRef,
         group: usize,
     },
-    Amended {
-        id: SegmentId,
-        jobs: AmendedJobs,
-    },
+    Changed(Arc<Changes>),
     Staged(Arc<Vec<StagedJob>>),
 }
 
@@ -76,14 +71,20 @@ pub(super) fn leaf(file: &VerifiedFile, column: &StoredColumn) -> Option<usize> 
 
 impl Unit {
     pub(super) fn sealed(
-        segment: Arc<OpenSegment>,
-        id: SegmentId,
+        open: &Arc<OpenSegment>,
+        segment: &SegmentRef,
         table: Table,
         group: usize,
     ) -> Self {
-        let date = id.date;
-        let from = From::Sealed { segment, id, group };
-        Self { table, date, from }
+        Self {
+            table,
+            date: segment.id.date,
+            from: From::Sealed {
+                open: Arc::clone(open),
+                segment: segment.clone(),
+                group,
+            },
+        }
     }
 
     pub(super) fn staged(table: Table, date: Date, jobs: Arc<Vec<StagedJob>>) -> Self {
@@ -91,11 +92,11 @@ impl Unit {
         Self { table, date, from }
     }
 
-    pub(super) fn amended(id: SegmentId, jobs: AmendedJobs) -> Self {
+    pub(super) fn changed(segment: &SegmentRef, changes: Arc<Changes>) -> Self {
         Self {
             table: Table::Jobs,
-            date: id.date,
-            from: From::Amended { id, jobs },
+            date: segment.id.date,
+            from: From::Changed(changes),
         }
     }
 
@@ -115,7 +116,7 @@ impl Unit {
 
     fn file(&self) -> Option<(&VerifiedFile, usize)> {
         match &self.from {
-            From::Sealed { segment, group, .. } => Some((segment.file(self.table), *group)),
+            From::Sealed { open, group, .. } => Some((open.file(self.table), *group)),
             _ => None,
         }
     }
@@ -140,13 +141,18 @@ impl Unit {
     /// `Data` if it is damaged, `Unavailable` if it cannot be read.
     pub fn reader(&self, view: &ScanView) -> Result<UnitReader> {
         let (source, hiding) = match &self.from {
-            From::Sealed { segment, id, group } => {
-                let scan = GroupScan::new(segment.file(self.table), *group)?;
-                let hiding = Hiding::new(view, self.table, *id);
-                (Source::File { scan, id: *id }, hiding)
+            From::Sealed {
+                open,
+                segment,
+                group,
+            } => {
+                let scan = GroupScan::new(open.file(self.table), *group)?;
+                let hiding = Hiding::new(view, self.table, view.changes(segment)?);
+                let segment = segment.clone();
+                (Source::File { scan, segment }, hiding)
             }
-            From::Amended { id, jobs } => {
-                let rows = amended_rows(&*view.open(*id)?, jobs)?;
+            From::Changed(changes) => {
+                let rows = changes.rows.clone();
                 let profiles = Vec::new();
                 (Source::Memory { rows, profiles }, None)
             }
@@ -163,10 +169,10 @@ impl Unit {
 fn staged(view: &ScanView, jobs: &[StagedJob], table: Table) -> Result<Source> {
     let (mut rows, mut profiles) = (Vec::new(), Vec::new());
     for job in jobs {
-        let Some(row) = job.row(&view.archive.scan_rows)? else {
+        let Some((row, with_samples)) = job.row(&view.archive.scan_rows, &view.visibility)? else {
             continue;
         };
-        if table == Table::Samples {
+        if table == Table::Samples && with_samples {
             profiles.push(job.samples(&row)?);
         }
         rows.push(row);
@@ -177,36 +183,16 @@ fn staged(view: &ScanView, jobs: &[StagedJob], table: Table) -> Result<Source> {
 /// Which rows of a file are not to be seen.
 #[derive(Debug)]
 struct Hiding {
-    /// By job: whether it is seen, for those whose own project does not decide.
-    by_job: HashMap<i64, bool>,
+    changes: Arc<Changes>,
     scope: Scope,
 }
 
 impl Hiding {
     /// `None` if all rows of the file are to be seen.
-    fn new(view: &ScanView, table: Table, id: SegmentId) -> Option<Self> {
-        let amended = view.overlay.amended(id).map_or(&[][..], |jobs| jobs);
-        let by_job: HashMap<i64, bool> = match table {
-            // They stand in a unit of their own, as they are now.
-            Table::Jobs => amended.iter().map(|job| (job.key.0, false)).collect(),
-            Table::Samples if view.scope.is_unlimited() => HashMap::new(),
-            Table::Samples => amended
-                .iter()
-                .map(|job| (job.key.0, job.is_allowed))
-                .collect(),
-        };
-        let all = by_job.is_empty() && view.scope.is_unlimited();
-        (!all).then(|| Self {
-            by_job,
-            scope: view.scope.clone(),
-        })
-    }
-
-    fn shows(&self, project: i64, job: i64) -> bool {
-        match self.by_job.get(&job) {
-            Some(shown) => *shown,
-            None => self.scope.allows(ProjectKey(project)),
-        }
+    fn new(view: &ScanView, table: Table, changes: Arc<Changes>) -> Option<Self> {
+        let all = changes.shows_all(table, &view.scope);
+        let scope = view.scope.clone();
+        (!all).then_some(Self { changes, scope })
     }
 }
 
@@ -214,7 +200,7 @@ impl Hiding {
 enum Source {
     File {
         scan: GroupScan,
-        id: SegmentId,
+        segment: SegmentRef,
     },
     Memory {
         rows: Vec<Arc<SummarisedRow>>,
@@ -307,7 +293,9 @@ impl UnitReader {
         for key in projects.values().iter().zip(jobs.values()) {
             let is_shown = match last {
                 Some((known, is_shown)) if known == key => is_shown,
-                _ => hiding.shows(*key.0, *key.1),
+                _ => hiding
+                    .changes
+                    .shows(self.table, &hiding.scope, *key.0, *key.1),
             };
             last = Some((key, is_shown));
             shown.append(is_shown);
@@ -317,9 +305,9 @@ impl UnitReader {
     }
 
     /// The segment it is read from, if it is.
-    pub(super) fn segment(&self) -> Option<SegmentId> {
+    pub(super) fn segment(&self) -> Option<&SegmentRef> {
         match &self.source {
-            Source::File { id, .. } => Some(*id),
+            Source::File { segment, .. } => Some(segment),
             Source::Memory { .. } => None,
         }
     }

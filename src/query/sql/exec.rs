@@ -114,6 +114,12 @@ impl ScanExec {
         })
     }
 
+    /// Whether the rows of a job, and mostly those of a project, have one value of an output column.
+    pub(super) fn comes_in_runs(&self, column: usize) -> bool {
+        let own = self.plan.projection.get(column);
+        own.is_some_and(|own| self.plan.table.comes_in_runs(*own))
+    }
+
     /// The same scan, not begun.
     fn anew(&self) -> Self {
         let work = Work::new(&self.plan, &self.pruner, &self.segments);
@@ -131,7 +137,7 @@ impl ScanExec {
 
 impl Work {
     fn new(plan: &ScanPlan, pruner: &Pruner, segments: &[SegmentRef]) -> Self {
-        let units = plan.view.overlay_units(plan.table.base);
+        let units = plan.view.staged_units(plan.table.base);
         Self {
             segments: segments.iter().cloned().collect(),
             units: pruner.units(units).into(),

@@ -8,6 +8,7 @@ mod exec;
 mod failure;
 mod functions;
 mod guard;
+mod held;
 mod output;
 mod produce;
 mod progress;
@@ -16,7 +17,9 @@ mod prune;
 pub mod quantile;
 mod rates;
 mod running;
+mod runs;
 mod session;
+mod sum;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -176,12 +179,13 @@ impl Engine {
             sender,
             _permit: permit,
         };
-        let stop = StopOnDrop(Arc::clone(&progress));
+        let mut stop = StopOnDrop(Some(Arc::clone(&progress)));
         self.pool.spawn(task.run(begun));
         let schema = planned.await.map_err(|_| {
             Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
         })??;
-        std::mem::forget(stop);
+        // From here on dropping the answer does it.
+        stop.0 = None;
         Ok(Answer {
             schema,
             progress,
@@ -206,11 +210,13 @@ impl Engine {
 }
 
 /// Cancels a query whose caller went while it was planned.
-struct StopOnDrop(Arc<Progress>);
+struct StopOnDrop(Option<Arc<Progress>>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        if let Some(progress) = &self.0 {
+            progress.cancel();
+        }
     }
 }
 

@@ -273,9 +273,8 @@ impl Producer {
             columns.push(self.sample(scratch, rows, column.name())?);
         }
         let interval = self.sample(scratch, rows, "interval_ms")?;
-        let amounts = rates::sum(&columns)?;
         Ok(Arc::new(rates::per_second(
-            metric, &amounts, scale, &interval,
+            metric, &columns, scale, &interval,
         )?))
     }
 
@@ -299,9 +298,8 @@ impl Producer {
         let covered = job_position("covered_seconds");
         let covered = covered.ok_or_else(|| external(Error::internal("coverage is missing")))?;
         let covered = self.cells(scratch, rows, covered)?;
-        let amounts = rates::sum(&columns)?;
         Ok(Arc::new(rates::per_second(
-            metric, &amounts, scale, &covered,
+            metric, &columns, scale, &covered,
         )?))
     }
 

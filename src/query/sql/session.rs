@@ -2,8 +2,10 @@
 //! pool and room on disk of its own, and nothing else.
 
 use super::functions::{self, ConcatPlanner};
+use super::held::HeldRule;
 use super::progress::Progress;
 use super::provider::{self, CATALOG, SCHEMA};
+use super::runs::RunsRule;
 use super::{failure, guard};
 use crate::archive::scan::ScanView;
 use crate::error::{Error, Result};
@@ -16,6 +18,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
@@ -81,13 +84,10 @@ fn build(
     options.sql_parser.map_string_types_to_utf8view = true;
     let functions = functions::scalar();
     let concat = functions.iter().find(|own| own.name() == "concat").cloned();
-    let mut planners: Vec<_> = concat
-        .into_iter()
-        .map(|concat| {
-            Arc::new(ConcatPlanner(concat))
-                as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>
-        })
-        .collect();
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
+    if let Some(concat) = concat {
+        planners.push(Arc::new(ConcatPlanner(concat)));
+    }
     planners.extend(SessionStateDefaults::default_expr_planners());
     Ok(SessionStateBuilder::new()
         .with_config(config)
@@ -97,6 +97,8 @@ fn build(
         .with_scalar_functions(functions)
         .with_aggregate_functions(functions::aggregates())
         .with_window_functions(functions::windows())
+        .with_physical_optimizer_rule(Arc::new(RunsRule))
+        .with_physical_optimizer_rule(Arc::new(HeldRule))
         .build())
 }
 

@@ -75,6 +75,23 @@ impl SqlTable {
         }
     }
 
+    /// Whether a column's cells come in runs of equal ones, in the order of the files.
+    pub(super) fn comes_in_runs(&self, column: usize) -> bool {
+        let Some(own) = self.columns.get(column) else {
+            return false;
+        };
+        let sorted: &[&str] = match self.base {
+            Table::Samples => &["project_key", "job", "part", "runner_key"],
+            Table::Jobs if self.is_unrolled => &["project_key", "project", "project_id", "job"],
+            Table::Jobs => &["project_key", "project", "project_id"],
+        };
+        match own.make {
+            Make::Date | Make::Fact(_) => true,
+            Make::Stored(_) => sorted.contains(&own.name.as_str()),
+            _ => false,
+        }
+    }
+
     /// The stored column that bounds a column's cells, if they are what is stored.
     pub(super) fn stored(&self, column: usize) -> Option<usize> {
         match self.columns.get(column)?.make {

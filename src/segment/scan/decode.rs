@@ -120,11 +120,11 @@ const BLOCK_MAX: usize = 4_096;
 /// # Errors
 /// `Data` if the bytes are no such page.
 pub(super) fn delta<T: Native>(bytes: &[u8], count: usize, out: &mut Vec<T>) -> Result<()> {
-    delta_checked(bytes, count, out).ok_or_else(|| odd("a page of differences is damaged"))
+    let read = delta_from(&mut Cursor(bytes), count, out);
+    read.ok_or_else(|| odd("a page of differences is damaged"))
 }
 
-fn delta_checked<T: Native>(bytes: &[u8], count: usize, out: &mut Vec<T>) -> Option<()> {
-    let mut cursor = Cursor(bytes);
+fn delta_from<T: Native>(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<T>) -> Option<()> {
     let block = num::to_usize(cursor.varint()?);
     let miniblocks = num::to_usize(cursor.varint()?);
     let total = num::to_usize(cursor.varint()?);
@@ -247,6 +247,32 @@ pub(super) fn texts(bytes: &[u8], count: usize) -> Option<Vec<&[u8]>> {
     Some(texts)
 }
 
+/// The `count` texts of a DELTA_BYTE_ARRAY page, one behind the other, and where each ends.
+pub(super) fn prefixed(bytes: &[u8], count: usize) -> Option<(Vec<u8>, Vec<usize>)> {
+    let mut cursor = Cursor(bytes);
+    let (mut prefixes, mut suffixes) = (Vec::<i32>::new(), Vec::<i32>::new());
+    delta_from(&mut cursor, count, &mut prefixes)?;
+    delta_from(&mut cursor, count, &mut suffixes)?;
+    let mut texts: Vec<u8> = Vec::with_capacity(2 * bytes.len());
+    let mut ends = Vec::with_capacity(count.min(bytes.len()));
+    let mut last = 0..0;
+    for (prefix, suffix) in prefixes.into_iter().zip(suffixes) {
+        let prefix = usize::try_from(prefix)
+            .ok()
+            .filter(|len| *len <= last.len())?;
+        let start = texts.len();
+        // What a page may become is bounded like a page.
+        if start + prefix > super::PAGE_BYTES_MAX {
+            return None;
+        }
+        texts.extend_from_within(last.start..last.start + prefix);
+        texts.extend_from_slice(cursor.take(usize::try_from(suffix).ok()?)?);
+        last = start..texts.len();
+        ends.push(texts.len());
+    }
+    Some((texts, ends))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,6 +335,9 @@ mod tests {
             }
             if let Some(texts) = texts(&bytes, count) {
                 prop_assert_eq!(texts.len(), count);
+            }
+            if let Some((_, ends)) = prefixed(&bytes, count) {
+                prop_assert_eq!(ends.len(), count);
             }
         }
     }

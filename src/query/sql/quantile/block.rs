@@ -110,7 +110,7 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(low);
 }
 
-fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<[u8; N]> {
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, tail) = rest.split_first_chunk::<N>()?;
     *rest = tail;
     Some(*head)

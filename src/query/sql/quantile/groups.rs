@@ -91,9 +91,14 @@ impl QuantileGroups {
         };
         match (counted, weights) {
             (None, None) => self.runs(&batch, group_of),
-            (counted, weights) => {
-                self.rows(&batch, group_of, counted.as_ref(), weights.as_ref());
+            (Some(counted), None) => {
+                for (from, to) in counted.valid_slices() {
+                    let values = batch.values.get(from..to).unwrap_or_default();
+                    let own = group_of.and_then(|group_of| group_of.get(from..to));
+                    self.runs(&Batch { values, tag }, own);
+                }
             }
+            (counted, Some(weights)) => self.weighted(&batch, group_of, counted.as_ref(), &weights),
         }
         self.integers = integers;
         Ok(())
@@ -128,38 +133,22 @@ impl QuantileGroups {
         }
     }
 
-    fn rows(
+    fn weighted(
         &mut self,
         batch: &Batch<'_>,
         group_of: Option<&[usize]>,
         counted: Option<&NullBuffer>,
-        weights: Option<&Int64Array>,
+        weights: &Int64Array,
     ) {
-        let (mut kept, mut groups) = (Vec::new(), Vec::new());
-        for (row, value) in batch.values.iter().enumerate() {
-            if counted.is_some_and(|counted| counted.is_null(row)) {
+        for (row, (value, weight)) in batch.values.iter().zip(weights.values()).enumerate() {
+            // A row without weight says nothing.
+            let weight = u64::try_from(*weight).ok().filter(|own| *own > 0);
+            let (Some(weight), true) = (weight, counted.is_none_or(|own| own.is_valid(row))) else {
                 continue;
-            }
+            };
             let group = group_of.map_or(0, |group_of| group_of.get(row).copied().unwrap_or(0));
-            match weights {
-                None => {
-                    kept.push(*value);
-                    groups.push(group);
-                }
-                Some(weights) => {
-                    let weight = weights.values().get(row).copied().unwrap_or(0);
-                    // A row without weight says nothing.
-                    if let Some(weight) = u64::try_from(weight).ok().filter(|own| *own > 0) {
-                        self.change(group, |own| own.push_weighted(*value, weight, batch.tag));
-                    }
-                }
-            }
+            self.change(group, |own| own.push_weighted(*value, weight, batch.tag));
         }
-        let kept = Batch {
-            values: &kept,
-            tag: batch.tag,
-        };
-        self.runs(&kept, Some(&groups));
     }
 
     fn grow(&mut self, groups: usize) {

@@ -7,7 +7,6 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The smallest value at which the accumulated weight reaches the share.
@@ -69,7 +68,7 @@ fn answer(
             }
         }
         let states = GroupsAccumulator::state(&mut partial, EmitTo::All).unwrap();
-        assert_eq!(GroupsAccumulator::size(&partial) < 1 << 20, true);
+        assert!(GroupsAccumulator::size(&partial) < 1 << 20);
         let all: Vec<usize> = (0..total).collect();
         GroupsAccumulator::merge_batch(&mut last, &states, &all, total).unwrap();
     }
@@ -178,19 +177,15 @@ proptest! {
 /// Many values of one group: packed, counted, and looked for in passes.
 #[test]
 fn many_values_take_few_bytes_and_stay_exact() {
-    for (name, value, most_bytes) in [
-        (
-            "cores",
-            (|row: i64| row * 7_919 % 40_000) as fn(i64) -> i64,
-            400_000,
-        ),
-        ("memory", |row| (row * 7_919 % 4_000_000) * 4_096, 4_000_000),
-        (
-            "keys",
-            |row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()),
-            13_000_000,
-        ),
-    ] {
+    let cores = |row: i64| row * 7_919 % 40_000;
+    let memory = |row: i64| (row * 7_919 % 4_000_000) * 4_096;
+    let keys = |row: i64| row.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed());
+    let cases: [(&str, &dyn Fn(i64) -> i64, usize); 3] = [
+        ("cores", &cores, 400_000),
+        ("memory", &memory, 4_000_000),
+        ("keys", &keys, 13_000_000),
+    ];
+    for (name, value, most_bytes) in cases {
         let rows = 1_000_000;
         let ask = Ask {
             kind: DataType::Int64,

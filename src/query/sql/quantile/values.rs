@@ -178,8 +178,9 @@ impl Values {
         }
         let shift = differing.trailing_zeros().min(63);
         let counters = (max.wrapping_sub(min).cast_unsigned() >> shift).saturating_add(1);
-        let small = usize::try_from(counters).is_ok_and(|some| some * 4 <= self.blocks.len());
-        if first.is_counted() || counters > COUNTERS_MAX || !small {
+        let bytes = counters.saturating_mul(4);
+        let smaller = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.blocks.len());
+        if first.is_counted() || counters > COUNTERS_MAX || !smaller {
             return;
         }
         let mut own = Counters {
