@@ -169,6 +169,8 @@ pub const SQL_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A query from start to end: a little less than [`REQUEST_TIMEOUT`], so that what it took too long for
 /// is said in its own words.
 pub const SQL_TIME_MAX: Duration = Duration::from_secs(27);
+/// One date of an export, written as fast as its reader takes it.
+pub const EXPORT_DATE_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// Rows of an answer: what a person or a page looks at. Exports have no such bound.
 pub const SQL_ROWS_MAX: u64 = 100_000;
 /// Bytes of an answer in memory.

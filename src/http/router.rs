@@ -73,6 +73,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(v1::fleet::trends))
         .routes(routes!(v1::fleet::top))
         .routes(routes!(v1::fleet::heatmap))
+        .routes(routes!(v1::export::export))
         .routes(routes!(hooks::gitlab))
         .routes(routes!(v1::sql::run_sql))
         .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))

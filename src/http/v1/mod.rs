@@ -1,6 +1,7 @@
 //! Version 1 of the API: paths and bodies of design section 8.
 
 pub mod admin;
+pub mod export;
 pub mod fleet;
 pub mod fleet_body;
 pub mod job_body;

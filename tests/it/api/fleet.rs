@@ -1,6 +1,8 @@
 //! Questions over many jobs, against what the records of the same jobs say.
 
 use crate::support::{World, fleet_job, report, with};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 const JOBS: usize = 6;
@@ -59,7 +61,7 @@ async fn trends_say_what_the_records_say() {
     // Staged, then sealed: the same answer.
     for sealed in [false, true] {
         if sealed {
-            api.post("/api/v1/admin/seal", &json!({})).await.json(200);
+            api.seal().await;
         }
         let question = "trends?metric=memory_used_bytes&stat=max,count&by=project&bucket=30d";
         let trend = api.get(&all(&world, question)).await.json(200);
@@ -140,7 +142,11 @@ async fn a_filter_is_a_text_and_a_limit_is_said() {
         ("trends?metric=jobs&bucket=1w", "invalid_query", "bucket"),
         ("trends?metric=jobs&porject=a", "invalid_query", "porject"),
         ("trends?metric=jobs&limit=0", "invalid_query", "limit"),
-        ("trends?metric=jobs&from=2&to=1", "invalid_query", "from"),
+        (
+            "trends?metric=jobs&from=1772323200000&to=1772323100000",
+            "invalid_range",
+            "behind",
+        ),
         ("trends?stat=p95", "invalid_query", "metric"),
         ("top?what=everything", "unknown_top", "wasted_cost"),
         (
@@ -243,5 +249,77 @@ async fn a_week_has_168_hours() {
     for (cell, (jobs, value)) in cells.iter().zip(expected) {
         assert_eq!(cell["jobs"].as_u64(), Some(jobs), "{cell}");
         assert_eq!(cell["value"].as_f64(), value, "{cell}");
+    }
+}
+
+#[tokio::test]
+async fn exports_hold_every_row_in_every_format() {
+    let world = World::start().await;
+    archived_jobs(&world).await;
+    let api = world.api();
+    api.seal().await;
+    let sql = async |query: &str| {
+        let body = json!({ "query": query, "format": "json" });
+        api.post("/api/v1/sql", &body).await.json(200)["rows"][0][0]
+            .as_i64()
+            .unwrap()
+    };
+    let to = world.now().0;
+    let range = format!("from={}&to={to}", to - 30 * 86_400_000);
+    for table in ["jobs", "samples", "job_samples", "job_metrics", "sections"] {
+        let rows = sql(&format!("select count(*) from {table}")).await;
+        let path = |format: &str| format!("/api/v1/export?table={table}&format={format}&{range}");
+        let csv = api.get(&path("csv")).await;
+        let mut reader = csv::Reader::from_reader(&csv.body[..]);
+        assert_eq!(
+            reader.records().map(Result::unwrap).count() as i64,
+            rows,
+            "{table}"
+        );
+        let arrow = api.get(&path("arrow")).await;
+        let batches = arrow_ipc::reader::StreamReader::try_new(&arrow.body[..], None).unwrap();
+        let in_stream: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
+        assert_eq!(in_stream as i64, rows, "{table}");
+        let file = api.get(&path("parquet")).await;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file.body)).unwrap();
+        assert_eq!(
+            builder.metadata().file_metadata().num_rows(),
+            rows,
+            "{table}"
+        );
+        let in_file: usize = builder
+            .build()
+            .unwrap()
+            .map(|batch| batch.unwrap().num_rows())
+            .sum();
+        assert_eq!(in_file as i64, rows, "{table}");
+    }
+    // One project's samples, by the key that samples have.
+    let path = format!("/api/v1/export?table=samples&project=it%27s/b&{range}");
+    let csv = api.get(&path).await;
+    let rows = sql("select count(*) from job_samples where project = 'it''s/b'").await;
+    let mut reader = csv::Reader::from_reader(&csv.body[..]);
+    assert_eq!(reader.records().map(Result::unwrap).count() as i64, rows);
+    assert!(rows > 0);
+    // Nothing is a whole stream too.
+    let nothing = api
+        .get("/api/v1/export?table=jobs&from=2001-02-01&to=2001-02-02")
+        .await;
+    assert!(
+        nothing.body.starts_with(b"date,project_key,"),
+        "a header alone"
+    );
+    for (query, code) in [
+        ("table=users&from=2026-01-01&to=2026-01-02", "unknown_table"),
+        (
+            "table=jobs&format=xml&from=2026-01-01&to=2026-01-02",
+            "unknown_format",
+        ),
+        ("table=jobs&from=2026-01-02&to=2026-01-01", "invalid_range"),
+        ("table=jobs&from=soon&to=2026-01-01", "invalid_query"),
+    ] {
+        api.get(&format!("/api/v1/export?{query}"))
+            .await
+            .problem(400, code, &[]);
     }
 }
