@@ -19,12 +19,13 @@ pub use unit::{Unit, UnitReader};
 
 use super::Archive;
 use super::segments::OpenSegment;
-use super::visible::Visibility;
+use super::visible::{Sight, Visibility};
 use crate::error::Result;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
+use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
-use crate::time::{Date, TimeRange};
+use crate::time::{Date, TimeRange, TimestampMs};
 use changes::Changes;
 use overlay::Overlay;
 pub(super) use overlay::RowCache;
@@ -160,6 +161,20 @@ impl ScanView {
     fn open(&self, id: SegmentId) -> Result<Arc<OpenSegment>> {
         let snapshot = self.archive.index.snapshot();
         self.archive.open_segment(&snapshot, id.date, id.seq)
+    }
+
+    /// What is seen of a job of a segment; `None` if nothing is.
+    fn sight(
+        &self,
+        segment: &SegmentRef,
+        project: ProjectKey,
+        job: JobKey,
+        finished_at: Option<TimestampMs>,
+    ) -> Option<Sight> {
+        let date = segment.id.date;
+        let allowed = self.scope.allows(project);
+        let sight = self.visibility.sight(project, job, date, finished_at);
+        sight.filter(|_| allowed)
     }
 
     fn changes(&self, segment: &SegmentRef) -> Result<Arc<Changes>> {
