@@ -53,6 +53,10 @@ use std::sync::{Arc, PoisonError};
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     /// Its entry.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for expiry and erasure, which build on this")
+    )]
     pub(super) sealed: &'a SealedJob,
     /// Its keys, name and times, as its amendment says them, if it has one.
     #[expect(dead_code, reason = "for expiry and erasure, which build on this")]
@@ -61,10 +65,6 @@ pub(super) struct Candidate<'a> {
 
 /// What becomes of a job's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for expiry and erasure, which build on this")
-)]
 pub(super) enum Fate {
     /// It stays.
     Keep,
