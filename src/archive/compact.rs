@@ -22,12 +22,11 @@ use crate::index::keys::segments::{SegmentId, Segments};
 use crate::limits;
 use crate::num;
 use crate::segment::copy::Pause;
+use crate::segment::properties::LEVEL_COLD;
 use crate::time::TimestampMs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// zstd level of the last pass. 19 would save 0.4 % more for 2.5 times the work (measured).
-pub(super) const LEVEL_COLD: i32 = 15;
 /// What two segments cost beyond one that holds the jobs of both: footers, page indexes, first pages
 /// and dictionaries of 32 and 150 columns (measured: docs/adr/0018).
 const SEGMENT_OVERHEAD_BYTES: u64 = 64 << 10;

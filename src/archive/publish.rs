@@ -8,6 +8,7 @@
 use super::Archive;
 use super::segments::{file_name, sequence_of};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::keys::obsolete::ObsoleteSegments;
 use crate::index::keys::segments::Segments;
@@ -15,9 +16,6 @@ use crate::segment::dir::Table;
 use crate::time::Date;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-
-/// zstd level of a fresh segment; the last compaction uses a higher one.
-pub(super) const LEVEL_HOT: i32 = 3;
 
 impl Archive {
     /// Makes both files durable, or leaves neither: somebody may read the tables in place.
@@ -109,6 +107,10 @@ impl Archive {
             }
         }
         for path in orphans {
+            fault::step("open.orphan")?;
+            if fault::omits("omit.orphan_removal") {
+                continue;
+            }
             tracing::warn!(file = %path.display(), "removing a segment file that was never finished");
             self.dir.remove_orphan(&path)?;
         }

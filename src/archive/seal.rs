@@ -5,11 +5,11 @@
 //! profiles. A crash before the batch leaves files that no entry names; opening removes them.
 
 use super::commit::Txn;
-use super::publish::LEVEL_HOT;
 use super::segments::file_name;
 use super::staged_dates::Count;
 use super::{Archive, find};
 use crate::error::{ErrorKind, Result};
+use crate::fault;
 use crate::index::Snapshot;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
@@ -20,6 +20,7 @@ use crate::model::job::MergedFacts;
 use crate::model::record::JobRecord;
 use crate::num;
 use crate::segment::jobs as jobs_file;
+use crate::segment::properties::LEVEL_HOT;
 use crate::segment::samples::SamplesWriter;
 use crate::time::{Date, TimestampMs};
 use std::collections::BTreeSet;
@@ -171,7 +172,9 @@ fn seal_job(
         rows: job.rows,
     };
     txn.put::<Jobs>(&key, &JobEntry::Sealed(pointer))?;
-    txn.delete::<Staged>(&job.key);
+    if !fault::omits("omit.staged_removal") {
+        txn.delete::<Staged>(&job.key);
+    }
     Ok(())
 }
 
@@ -249,6 +252,7 @@ impl Archive {
 
     fn attempt(&self, date: Date) -> Result<Attempt> {
         let seq = self.committer.run(|txn| txn.next("segment"))?;
+        fault::step("seal.numbered")?;
         let name = file_name(self.archiver.number(), seq);
         let mut samples = SamplesWriter::new(self.settings.encoding, LEVEL_HOT)?;
         self.staged_dates().begin(date);
@@ -271,10 +275,19 @@ impl Archive {
             jobs_bytes: num::len_u64(built.bytes.len()),
         };
         let entry = self.segment_entry(&sealed, &rows, built.digests.encode());
-        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
+        fault::step("seal.built")?;
+        let files_first = !fault::omits("omit.files_before_batch");
+        if files_first {
+            self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
+        }
+        fault::step("seal.paired")?;
         let flipped = self.flip(sealed, entry, jobs);
         if !self.keep_if_flipped(date, &name, flipped)? {
             return Ok(Attempt::Corrected);
+        }
+        fault::step("seal.flipped")?;
+        if !files_first {
+            self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
         }
         self.recount(date, &passed)?;
         tracing::info!(
@@ -348,9 +361,10 @@ impl Archive {
             for (jobs_row, job) in (0u64..).zip(jobs) {
                 match txn.get::<Jobs>(&job.key.job)? {
                     Some(JobEntry::Record(current))
-                        if current.waiting.is_none()
-                            && current.keys == job.record.keys
-                            && current.archived == job.record.archived =>
+                        if fault::omits("omit.recheck_at_flip")
+                            || current.waiting.is_none()
+                                && current.keys == job.record.keys
+                                && current.archived == job.record.archived =>
                     {
                         pointers.push((jobs_row, job, current));
                     }

@@ -6,7 +6,7 @@ use super::digest::Digests;
 use super::job_cells::{self, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
-use super::properties::{self, JOBS_PAGE_ROWS, Storage, ValueEncoding};
+use super::properties::{self, Storage, ValueEncoding};
 use super::samples::BuiltFile;
 use super::{SAMPLES_DIGESTS_KEY, parquet_error};
 use crate::error::{Error, Result};
@@ -55,9 +55,10 @@ pub fn order(a: &SummarisedRow, b: &SummarisedRow) -> Ordering {
 }
 
 fn writer_properties(encoding: ValueEncoding, level: i32) -> WriterProperties {
+    let page_rows = properties::jobs_page_rows(level);
     let mut builder = properties::base(encoding, level)
-        .set_data_page_row_count_limit(JOBS_PAGE_ROWS)
-        .set_write_batch_size(JOBS_PAGE_ROWS)
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows)
         .set_sorting_columns(Some(properties::sorted_by(&sort_positions())));
     for column in JOB_COLUMNS.iter() {
         builder = properties::store(

@@ -8,7 +8,7 @@ use super::copy::Pause;
 use super::digest::Digests;
 use super::jobs::{JobsFile, JobsWriter, batch_of, schema};
 use super::jobs_read::read_row;
-use super::properties::{JOBS_PAGE_ROWS, ValueEncoding};
+use super::properties::{JOBS_BATCH_ROWS, ValueEncoding};
 use super::samples::BuiltFile;
 use crate::error::{Error, Result};
 use crate::model::archived::SummarisedRow;
@@ -64,7 +64,7 @@ pub fn merge(
         sources.push(Source::new(file)?);
     }
     let mut numbers = 0..;
-    for page in rows.chunks(JOBS_PAGE_ROWS) {
+    for page in rows.chunks(JOBS_BATCH_ROWS) {
         pause()?;
         let mut batch = Batch::default();
         for (row, number) in page.iter().zip(&mut numbers) {

@@ -4,7 +4,7 @@ use super::digest::Digests;
 use super::job_cells::{Draft, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind};
 use super::job_lists;
-use super::properties::JOBS_PAGE_ROWS;
+use super::properties::JOBS_BATCH_ROWS;
 use super::{PageStore, SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::{RowKeys, SummarisedRow};
@@ -113,7 +113,7 @@ impl JobsFile {
         let reader = self
             .builder(self.filled.clone())
             .with_row_selection(selection)
-            .with_batch_size(len.clamp(1, JOBS_PAGE_ROWS))
+            .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
             .build()
             .map_err(parquet_error("reading job rows"))?;
         let mut rows = Vec::with_capacity(len);
@@ -137,7 +137,7 @@ impl JobsFile {
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let reader = self
             .builder(columns)
-            .with_batch_size(JOBS_PAGE_ROWS)
+            .with_batch_size(JOBS_BATCH_ROWS)
             .build()
             .map_err(parquet_error("reading job rows"))?;
         Ok(reader.map(|batch| batch.map_err(undecodable)))
