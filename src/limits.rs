@@ -164,6 +164,11 @@ pub const SCAN_FACTS_MAX: usize = 4;
 pub const SQL_BYTES_MAX: usize = 64 << 10;
 /// Parentheses, expressions and queries within each other.
 pub const SQL_NESTING_MAX: usize = 50;
+/// Operators in a query: conditions on 100 columns take 200. Each may be a level of the tree, which
+/// planning walks with a few KiB of stack a level.
+pub const SQL_OPERATORS_MAX: usize = 400;
+/// Tables in a query, each time it names one.
+pub const SQL_TABLES_MAX: usize = 32;
 /// Queries that run at once, each with [`SQL_MEMORY_BYTES`] at most: 1 GiB if all four take it.
 pub const SQL_AT_ONCE: usize = 4;
 /// How long a query waits for others to end.

@@ -181,7 +181,10 @@ impl Engine {
         };
         let mut stop = StopOnDrop(Some(Arc::clone(&progress)));
         self.pool.spawn(task.run(begun));
-        let schema = planned.await.map_err(|_| {
+        // Planning takes milliseconds, and cannot be interrupted where it does not.
+        let planned = tokio::time::timeout(limits.time, planned).await;
+        let planned = planned.map_err(|_| took_too_long(limits.time))?;
+        let schema = planned.map_err(|_| {
             Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
         })??;
         // From here on dropping the answer does it.
@@ -220,6 +223,14 @@ impl Drop for StopOnDrop {
     }
 }
 
+fn took_too_long(time: Duration) -> Error {
+    let message = format!(
+        "the query took longer than {} s; filter by date or project, or ask for less",
+        time.as_secs()
+    );
+    Error::invalid("sql_timeout", message)
+}
+
 /// A query on the engine's threads.
 struct Task {
     archive: Arc<Archive>,
@@ -243,12 +254,7 @@ impl Task {
             () = sender.closed() => {}
             outcome = tokio::time::timeout(time, self.answer(begun)) => {
                 if outcome.is_err() {
-                    let message = format!(
-                        "the query took longer than {} s; filter by date or project, or ask for less",
-                        time.as_secs()
-                    );
-                    let error = Error::invalid("sql_timeout", message);
-                    let _gone = sender.try_send(Err(error));
+                    let _gone = sender.try_send(Err(took_too_long(time)));
                 }
             }
         }
