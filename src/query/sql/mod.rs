@@ -80,6 +80,8 @@ pub struct Answer {
     schema: SchemaRef,
     progress: Arc<Progress>,
     batches: mpsc::Receiver<Result<RecordBatch>>,
+    /// Whether its end, or its failure, was given out.
+    is_over: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -120,7 +122,17 @@ impl Stream for Answer {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.batches.poll_recv(context)
+        let next = std::task::ready!(self.batches.poll_recv(context));
+        if !matches!(next, Some(Ok(_))) {
+            // A query that broke off without a word must not pass for one that ended.
+            let broke_off = next.is_none() && !self.is_over && !self.progress.is_complete();
+            self.is_over = true;
+            if broke_off {
+                let error = Error::internal("a query broke off; the log has more");
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        Poll::Ready(next)
     }
 }
 
@@ -193,6 +205,7 @@ impl Engine {
             schema,
             progress,
             batches,
+            is_over: false,
         })
     }
 
@@ -254,7 +267,8 @@ impl Task {
             () = sender.closed() => {}
             outcome = tokio::time::timeout(time, self.answer(begun)) => {
                 if outcome.is_err() {
-                    let _gone = sender.try_send(Err(took_too_long(time)));
+                    // Behind the batches that wait; without it they would pass for all.
+                    let _gone = sender.send(Err(took_too_long(time))).await;
                 }
             }
         }
@@ -304,6 +318,7 @@ impl Task {
                 return Ok(());
             }
         }
+        self.progress.complete();
         Ok(())
     }
 
