@@ -19,6 +19,7 @@ mod rates;
 mod running;
 mod runs;
 mod session;
+mod size;
 mod sum;
 mod tables;
 #[cfg(test)]
@@ -309,7 +310,7 @@ impl Task {
                 continue;
             }
             rows += num::len_u64(batch.num_rows());
-            bytes += num::len_u64(batch.get_array_memory_size());
+            bytes += num::len_u64(size::batch_bytes(&batch));
             self.progress.rows_out(num::len_u64(batch.num_rows()));
             if rows > self.limits.rows || bytes > self.limits.bytes {
                 return Err(self.too_large());
