@@ -18,13 +18,15 @@ pub use facts::JobFacts;
 pub use unit::{Unit, UnitReader};
 
 use super::Archive;
+use super::readers::FilePin;
 use super::segments::OpenSegment;
-use super::visible::Visibility;
+use super::visible::{Sight, Visibility};
 use crate::error::Result;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
+use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
-use crate::time::{Date, TimeRange};
+use crate::time::{Date, TimeRange, TimestampMs};
 use changes::Changes;
 use overlay::Overlay;
 pub(super) use overlay::RowCache;
@@ -37,8 +39,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone)]
 pub struct SegmentRef {
     id: SegmentId,
-    /// Without its digests.
-    entry: SegmentEntry,
+    entry: Arc<SegmentEntry>,
 }
 
 impl SegmentRef {
@@ -67,6 +68,7 @@ impl SegmentRef {
 /// One consistent view of everything that is archived.
 pub struct ScanView {
     archive: Arc<Archive>,
+    _pin: FilePin,
     scope: Scope,
     segments: Vec<SegmentRef>,
     overlay: Overlay,
@@ -91,16 +93,19 @@ impl Archive {
     /// `Data` if the index is damaged, `Overloaded` if too much is staged, `Unavailable` if RocksDB
     /// fails.
     pub fn scan(self: &Arc<Self>, scope: &Scope) -> Result<ScanView> {
+        // Before the snapshot: what it names stays.
+        let pin = self.pin_files();
         let snapshot = self.index.snapshot();
         let mut segments = Vec::new();
-        snapshot.scan::<Segments>(&[], None, |id, mut entry| {
-            entry.jobs_digests = Vec::new();
+        snapshot.scan::<Segments>(&[], None, |id, entry| {
+            let entry = Arc::new(entry);
             segments.push(SegmentRef { id, entry });
             Ok(true)
         })?;
         let visibility = self.visibility(&snapshot)?;
         Ok(ScanView {
             archive: Arc::clone(self),
+            _pin: pin,
             scope: scope.clone(),
             segments,
             overlay: Overlay::read(&snapshot, scope, &visibility)?,
@@ -139,7 +144,7 @@ impl ScanView {
     /// # Errors
     /// `Data` if the segment is damaged, `Unavailable` if it cannot be read.
     pub fn units(&self, segment: &SegmentRef, table: Table) -> Result<Vec<Unit>> {
-        let open = self.open(segment.id)?;
+        let open = self.open(segment)?;
         let groups = open.file(table).metadata.num_row_groups();
         let changes = self.changes(segment)?;
         let mut units: Vec<Unit> = (0..groups)
@@ -157,9 +162,22 @@ impl ScanView {
         self.overlay.units(table)
     }
 
-    fn open(&self, id: SegmentId) -> Result<Arc<OpenSegment>> {
-        let snapshot = self.archive.index.snapshot();
-        self.archive.open_segment(&snapshot, id.date, id.seq)
+    fn open(&self, segment: &SegmentRef) -> Result<Arc<OpenSegment>> {
+        self.archive.open_known(segment.id, &segment.entry)
+    }
+
+    /// What is seen of a job of a segment; `None` if nothing is.
+    fn sight(
+        &self,
+        segment: &SegmentRef,
+        project: ProjectKey,
+        job: JobKey,
+        finished_at: Option<TimestampMs>,
+    ) -> Option<Sight> {
+        let date = segment.id.date;
+        let allowed = self.scope.allows(project);
+        let sight = self.visibility.sight(project, job, date, finished_at);
+        sight.filter(|_| allowed)
     }
 
     fn changes(&self, segment: &SegmentRef) -> Result<Arc<Changes>> {
@@ -168,7 +186,7 @@ impl ScanView {
             return Ok(Arc::default());
         }
         self.changes.get(segment.id, || {
-            Changes::read(self, segment, &*self.open(segment.id)?, amended)
+            Changes::read(self, segment, &*self.open(segment)?, amended)
         })
     }
 

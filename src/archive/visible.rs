@@ -287,6 +287,10 @@ impl Archive {
     ///
     /// # Errors
     /// `Data` for damaged bytes, `Unavailable` for I/O errors.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "called by the scan for SQL, which comes next")
+    )]
     pub(super) fn hidden_in(
         &self,
         snapshot: &Snapshot<'_>,

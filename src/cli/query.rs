@@ -107,7 +107,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
 
 fn elsewhere(error: Error) -> Error {
     let message = format!("{}; name its address with --server URL", error.message());
-    Error::new(error.kind(), error.code(), message)
+    error.reworded(message)
 }
 
 fn write(file: Option<&Path>, bytes: &[u8]) -> Result<()> {

@@ -32,7 +32,7 @@ impl JobFacts {
     /// The jobs of a segment, as they are now.
     pub(super) fn of_segment(view: &ScanView, segment: &SegmentRef) -> Result<Self> {
         let rows = view.changes(segment)?.rows.clone();
-        let segment = view.open(segment.id)?;
+        let segment = view.open(segment)?;
         let mut facts = Self {
             segment: Some(segment),
             rows,

@@ -17,6 +17,7 @@ use crate::model::id::JobKey;
 use crate::model::profile::Profile;
 use crate::model::scope::Scope;
 use crate::segment::dir::Table;
+use crate::time::TimestampMs;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
@@ -35,6 +36,13 @@ pub(super) struct AmendedJob {
     pub(super) key: JobKey,
     pub(super) sealed: SealedJob,
     pub(super) amendment: Amendment,
+}
+
+impl AmendedJob {
+    /// Its end as it is known now.
+    pub(super) fn finished_at(&self) -> Option<TimestampMs> {
+        self.amendment.merged.facts().finished_at
+    }
 }
 
 /// Everything of a view that is not read from files alone.

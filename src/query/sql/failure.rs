@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
+use std::sync::Arc;
 
 /// The error of a reader whose query failed.
 pub(super) fn of(error: DataFusionError) -> Error {
@@ -19,13 +20,11 @@ pub(super) fn of(error: DataFusionError) -> Error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
             with_place(of(*inner), place)
         }
-        DataFusionError::Shared(inner) => match &*inner {
-            DataFusionError::External(source) => match source.downcast_ref::<Error>() {
-                Some(own) => Error::new(own.kind(), own.code(), own.message()),
-                None => Error::internal(format!("a query failed: {inner}")),
-            },
-            DataFusionError::ResourcesExhausted(_) => memory(),
-            other => Error::invalid("sql_failed", words(&other.strip_backtrace())),
+        // One failure that several waited for.
+        DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
+            Ok(own) => of(own),
+            Err(shared) if matches!(*shared, DataFusionError::ResourcesExhausted(_)) => memory(),
+            Err(shared) => Error::invalid("sql_failed", words(&shared.strip_backtrace())),
         },
         DataFusionError::Collection(mut all) => match all.is_empty() {
             true => Error::internal("a query failed"),
@@ -111,7 +110,7 @@ fn with_place(error: Error, place: Option<String>) -> Error {
         None => error,
         Some(place) => {
             let message = format!("{place}: {}", error.message());
-            Error::new(error.kind(), error.code(), message)
+            error.reworded(message)
         }
     }
 }

@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::ast::{
     Query, SetExpr, Statement as Ast, TableFactor, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use std::ops::ControlFlow;
 
 fn refused(what: &str) -> Error {
@@ -33,6 +35,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         );
         return Err(Error::invalid("sql_too_long", message));
     }
+    check_operators(sql)?;
     let parser = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(limits::SQL_NESTING_MAX)
@@ -46,6 +49,53 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         }
         (None, _) => Err(refused("there is no statement")),
         (Some(_), false) => Err(refused("there is more than one statement")),
+    }
+}
+
+/// A chain of operators is as deep as it is long, for everyone who walks the tree; the parser counts
+/// parentheses only.
+fn check_operators(sql: &str) -> Result<()> {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
+        // The parser says what is wrong with it.
+        return Ok(());
+    };
+    let operators = tokens.iter().filter(|token| is_operator(token)).count();
+    if operators <= limits::SQL_OPERATORS_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "a query has at most {} operators, this one has {operators}; use IN for lists of values",
+        limits::SQL_OPERATORS_MAX
+    );
+    Err(Error::invalid("sql_too_long", message))
+}
+
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::BETWEEN
+                | Keyword::UNION
+                | Keyword::INTERSECT
+                | Keyword::EXCEPT
+                | Keyword::JOIN
+        ),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::SemiColon => false,
+        _ => true,
     }
 }
 
@@ -64,14 +114,16 @@ fn check_ast(ast: &Ast) -> Result<()> {
     if !matches!(ast, Ast::Query(_)) {
         return Err(refused("this statement is no query"));
     }
-    match ast.visit(&mut Inside) {
+    match ast.visit(&mut Inside { tables: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(what) => Err(refused(what)),
     }
 }
 
 /// Looks at every query inside of a query.
-struct Inside;
+struct Inside {
+    tables: usize,
+}
 
 impl Visitor for Inside {
     type Break = &'static str;
@@ -87,6 +139,10 @@ impl Visitor for Inside {
     }
 
     fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<&'static str> {
+        self.tables += 1;
+        if self.tables > limits::SQL_TABLES_MAX {
+            return ControlFlow::Break("a query joins not so many tables");
+        }
         match table {
             TableFactor::Table { args: None, .. }
             | TableFactor::Derived { .. }
@@ -172,6 +228,14 @@ mod tests {
         }
         let long = format!("select '{}'", "x".repeat(limits::SQL_BYTES_MAX));
         assert_eq!(parse(&long).unwrap_err().code(), "sql_too_long");
+        for chain in [" + 1", " and 1 = 1", " union all select 1", " or not true"] {
+            let chain = format!("select 1{}", chain.repeat(5_000));
+            assert_eq!(parse(&chain).unwrap_err().code(), "sql_too_long");
+        }
+        let tables = format!("select 1 from jobs{}", ", jobs".repeat(100));
+        assert_eq!(parse(&tables).unwrap_err().code(), "sql_not_a_query");
+        let list = format!("select 1 in (1{})", ", 1".repeat(5_000));
+        assert!(parse(&list).is_ok());
         let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
         assert!(parse(&deep).is_err());
     }

@@ -3,6 +3,7 @@
 //! [`HeldRule`] puts a [`HeldExec`] in front of each window; what goes through it counts against the
 //! query's memory until the query ends.
 
+use super::size::batch_bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{
@@ -121,7 +122,7 @@ impl ExecutionPlan for HeldExec {
         let account = MemoryConsumer::new("window").register(context.memory_pool());
         let held = input.map(move |batch| {
             let batch: RecordBatch = batch?;
-            account.try_grow(COPIES * batch.get_array_memory_size())?;
+            account.try_grow(COPIES * batch_bytes(&batch))?;
             Ok(batch)
         });
         let schema = self.input.schema();

@@ -20,6 +20,7 @@ mod rates;
 mod running;
 mod runs;
 mod session;
+mod size;
 mod sum;
 mod tables;
 #[cfg(test)]
@@ -84,6 +85,8 @@ pub struct Answer {
     schema: SchemaRef,
     progress: Arc<Progress>,
     batches: mpsc::Receiver<Result<RecordBatch>>,
+    /// Whether its end, or its failure, was given out.
+    is_over: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -124,7 +127,17 @@ impl Stream for Answer {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.batches.poll_recv(context)
+        let next = std::task::ready!(self.batches.poll_recv(context));
+        if !matches!(next, Some(Ok(_))) {
+            // A query that broke off without a word must not pass for one that ended.
+            let broke_off = next.is_none() && !self.is_over && !self.progress.is_complete();
+            self.is_over = true;
+            if broke_off {
+                let error = Error::internal("a query broke off; the log has more");
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        Poll::Ready(next)
     }
 }
 
@@ -185,7 +198,10 @@ impl Engine {
         };
         let mut stop = StopOnDrop(Some(Arc::clone(&progress)));
         self.pool.spawn(task.run(begun));
-        let schema = planned.await.map_err(|_| {
+        // Planning takes milliseconds, and cannot be interrupted where it does not.
+        let planned = tokio::time::timeout(limits.time, planned).await;
+        let planned = planned.map_err(|_| took_too_long(limits.time))?;
+        let schema = planned.map_err(|_| {
             Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
         })??;
         // From here on dropping the answer does it.
@@ -194,6 +210,7 @@ impl Engine {
             schema,
             progress,
             batches,
+            is_over: false,
         })
     }
 
@@ -224,6 +241,14 @@ impl Drop for StopOnDrop {
     }
 }
 
+fn took_too_long(time: Duration) -> Error {
+    let message = format!(
+        "the query took longer than {} s; filter by date or project, or ask for less",
+        time.as_secs()
+    );
+    Error::invalid("sql_timeout", message)
+}
+
 /// A query on the engine's threads.
 struct Task {
     archive: Arc<Archive>,
@@ -247,12 +272,8 @@ impl Task {
             () = sender.closed() => {}
             outcome = tokio::time::timeout(time, self.answer(begun)) => {
                 if outcome.is_err() {
-                    let message = format!(
-                        "the query took longer than {} s; filter by date or project, or ask for less",
-                        time.as_secs()
-                    );
-                    let error = Error::invalid("sql_timeout", message);
-                    let _gone = sender.try_send(Err(error));
+                    // Behind the batches that wait; without it they would pass for all.
+                    let _gone = sender.send(Err(took_too_long(time))).await;
                 }
             }
         }
@@ -293,7 +314,7 @@ impl Task {
                 continue;
             }
             rows += num::len_u64(batch.num_rows());
-            bytes += num::len_u64(batch.get_array_memory_size());
+            bytes += num::len_u64(size::batch_bytes(&batch));
             self.progress.rows_out(num::len_u64(batch.num_rows()));
             if rows > self.limits.rows || bytes > self.limits.bytes {
                 return Err(self.too_large());
@@ -302,6 +323,7 @@ impl Task {
                 return Ok(());
             }
         }
+        self.progress.complete();
         Ok(())
     }
 

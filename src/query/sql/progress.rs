@@ -9,6 +9,7 @@ pub struct Progress {
     rows_planned: AtomicU64,
     rows_out: AtomicU64,
     cancelled: AtomicBool,
+    complete: AtomicBool,
     done: AtomicBool,
 }
 
@@ -24,6 +25,15 @@ impl Progress {
 
     pub(super) fn rows_out(&self, rows: u64) {
         self.rows_out.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// All batches were given out.
+    pub(super) fn complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
     }
 
     pub(super) fn finish(&self) {

@@ -255,8 +255,9 @@ mod tests {
     proptest! {
         #[test]
         fn narrow_columns_give_the_same(cells in prop::collection::vec((prop::option::weighted(0.9, 0i32..1_000_000_000), prop::option::weighted(0.9, 0i32..1_000_000_000), prop::option::weighted(0.9, 1i32..1_000_000)), 1..60)) {
+            type Row = (Option<i32>, Option<i32>, Option<i32>);
             let cores = GraphMetric::by_name("cpu_used_cores").unwrap();
-            let column = |pick: fn(&(Option<i32>, Option<i32>, Option<i32>)) -> Option<i32>| -> ArrayRef {
+            let column = |pick: fn(&Row) -> Option<i32>| -> ArrayRef {
                 Arc::new(cells.iter().map(pick).collect::<datafusion::arrow::array::Int32Array>())
             };
             let (user, system, times) = (column(|row| row.0), column(|row| row.1), column(|row| row.2));

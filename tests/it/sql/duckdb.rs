@@ -164,7 +164,10 @@ fn pair(rng: &mut fastrand::Rng) -> Pair {
         some => format!(" group by {}", some.join(", ")),
     };
     let sql = |pick: fn(&(String, String, bool)) -> &String| {
-        let columns: Vec<&str> = columns.iter().map(|own| pick(own).as_str()).collect();
+        let columns = columns.iter().enumerate();
+        let columns: Vec<String> = columns
+            .map(|(at, own)| format!("{} as c{at}", pick(own)))
+            .collect();
         format!(
             "select {} from {}{filter}{grouped}",
             columns.join(", "),

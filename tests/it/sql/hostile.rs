@@ -126,23 +126,48 @@ const STATEMENTS: [&str; 62] = [
 ];
 
 /// Statements that would take all memory, all disk or all time.
+const BOMBS: [&str; 36] = [
+    "select repeat('a', 2000000000)",
+    "select lpad('a', 2000000000)",
+    "select rpad('a', 2000000000, 'b')",
+    "select * from generate_series(1, 1000000000000)",
+    "select * from range(1, 1000000000000)",
+    "select generate_series(1, 1000000000)",
+    "select range(1, 1000000000)",
+    "select array_repeat('x', 1000000000)",
+    "select space(1000000000)",
+    "select array_resize([1], 1000000000)",
+    "select make_array(1, 2, 3)",
+    "select randomblob(1000000000)",
+    "select count(*) from samples a, samples b, samples c, samples d",
+    "select a.* from samples a, samples b",
+    "select * from samples a cross join samples b order by a.ts, b.ts",
+    "select count(*) from samples a join samples b on a.ts <> b.ts join samples c on b.ts <> c.ts",
+    "select sum(a.job * b.job % c.job) from samples a, samples b, samples c",
+    "select a.job, b.job, count(*) from samples a, samples b, jobs c group by a.job, b.job",
+    "select array_agg(a.ts) from samples a, samples b, samples c",
+    "select string_agg(cast(a.job as varchar), ',') from samples a, samples b, samples c",
+    "select count(distinct (a.job, b.ts, c.ts)) from samples a, samples b, samples c",
+    "select quantile(a.job + b.job * c.ts_us, 0.5) from samples a, samples b, (select cast(ts as bigint) as ts_us from samples) c",
+    "select p95(a.job * 1000003 + b.job * 7919 + c.job) from samples a, samples b, samples c group by a.ts, b.ts, c.ts",
+    "select sum(a.job) over (partition by a.part order by b.ts) from samples a, samples b",
+    "select row_number() over () from samples a, samples b, samples c",
+    "select median(a.job) over () from samples a, samples b",
+    "select lag(a.ts, 1000000000) over () from samples a, samples b",
+    "with recursive r as (select 1 as n union all select n + 1 from r) select count(*) from r",
+    "select power(10, 308) * 10",
+    "select 1 / 0",
+    "select cast('x' as int)",
+    "select 9223372036854775807 + 1",
+    "select regexp_like(repeat('a', 100), '(a+)+$')",
+    "select regexp_replace(project, '(.)', '\\1\\1\\1\\1\\1\\1\\1\\1') from jobs",
+    "select replace(replace(replace(sha, '', sha), '', sha), '', sha) from jobs a, jobs b",
+    "select array_to_string(array_agg(sha), sha) from jobs a",
+];
+
+/// The same in many sizes.
 fn bombs() -> Vec<String> {
-    let mut all: Vec<String> = [
-        "select repeat('a', 2000000000)", "select lpad('a', 2000000000)", "select rpad('a', 2000000000, 'b')", "select * from generate_series(1, 1000000000000)",
-        "select * from range(1, 1000000000000)", "select generate_series(1, 1000000000)", "select range(1, 1000000000)", "select array_repeat('x', 1000000000)",
-        "select space(1000000000)", "select array_resize([1], 1000000000)", "select make_array(1, 2, 3)", "select randomblob(1000000000)",
-        "select count(*) from samples a, samples b, samples c, samples d", "select a.* from samples a, samples b", "select * from samples a cross join samples b order by a.ts, b.ts",
-        "select count(*) from samples a join samples b on a.ts <> b.ts join samples c on b.ts <> c.ts", "select sum(a.job * b.job % c.job) from samples a, samples b, samples c",
-        "select a.job, b.job, count(*) from samples a, samples b, jobs c group by a.job, b.job", "select array_agg(a.ts) from samples a, samples b, samples c",
-        "select string_agg(cast(a.job as varchar), ',') from samples a, samples b, samples c", "select count(distinct (a.job, b.ts, c.ts)) from samples a, samples b, samples c",
-        "select quantile(a.job + b.job * c.ts_us, 0.5) from samples a, samples b, (select cast(ts as bigint) as ts_us from samples) c",
-        "select p95(a.job * 1000003 + b.job * 7919 + c.job) from samples a, samples b, samples c group by a.ts, b.ts, c.ts",
-        "select sum(a.job) over (partition by a.part order by b.ts) from samples a, samples b", "select row_number() over () from samples a, samples b, samples c",
-        "select median(a.job) over () from samples a, samples b", "select lag(a.ts, 1000000000) over () from samples a, samples b",
-        "with recursive r as (select 1 as n union all select n + 1 from r) select count(*) from r", "select power(10, 308) * 10", "select 1 / 0", "select cast('x' as int)",
-        "select 9223372036854775807 + 1", "select regexp_like(repeat('a', 100), '(a+)+$')", "select regexp_replace(project, '(.)', '\\1\\1\\1\\1\\1\\1\\1\\1') from jobs",
-        "select replace(replace(replace(sha, '', sha), '', sha), '', sha) from jobs a, jobs b", "select array_to_string(array_agg(sha), sha) from jobs a",
-    ].map(str::to_owned).into();
+    let mut all: Vec<String> = BOMBS.map(str::to_owned).into();
     let nested = |open: &str, inside: &str, close: &str, depth: usize| {
         format!(
             "select {}{inside}{}",

@@ -2,7 +2,7 @@
 //! are two kilobytes of SQL and a petabyte of text.
 
 use crate::limits;
-use datafusion::arrow::array::{Array as _, ArrayRef};
+use crate::query::sql::size::array_bytes;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -35,26 +35,6 @@ fn bytes(argument: &ColumnarValue, rows: usize) -> usize {
             .map_or(8, str::len)
             .saturating_mul(rows),
         ColumnarValue::Array(array) => array_bytes(array),
-    }
-}
-
-/// What the rows hold, not what they share.
-fn array_bytes(array: &ArrayRef) -> usize {
-    use datafusion::arrow::array::AsArray as _;
-    match array.data_type() {
-        DataType::Utf8View => {
-            let lengths = array.as_string_view().views().iter();
-            lengths
-                .map(|view| {
-                    let [a, b, c, d, ..] = view.to_le_bytes();
-                    usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0)
-                })
-                .sum()
-        }
-        _ => array
-            .to_data()
-            .get_slice_memory_size()
-            .unwrap_or_else(|_| array.get_array_memory_size()),
     }
 }
 

@@ -47,9 +47,37 @@ pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
     out.extend(u32::try_from(body).unwrap_or(u32::MAX).to_le_bytes());
     out.push(u8::try_from(shift).unwrap_or(0));
     out.push(u8::try_from(width).unwrap_or(8));
-    for value in values {
-        let bytes = (offset(value) >> shift).to_le_bytes();
-        out.extend_from_slice(bytes.get(..width).unwrap_or_default());
+    let offsets = values.iter().map(|value| offset(value) >> shift);
+    match width {
+        0 => {}
+        1 => pack::<1>(offsets, out),
+        2 => pack::<2>(offsets, out),
+        3 => pack::<3>(offsets, out),
+        4 => pack::<4>(offsets, out),
+        5 => pack::<5>(offsets, out),
+        6 => pack::<6>(offsets, out),
+        7 => pack::<7>(offsets, out),
+        _ => pack::<8>(offsets, out),
+    }
+}
+
+/// Appends the lowest bytes of numbers.
+fn pack<const WIDTH: usize>(numbers: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+    for number in numbers {
+        let bytes = number.to_le_bytes();
+        out.extend_from_slice(bytes.first_chunk::<WIDTH>().map_or(&[], |own| own));
+    }
+}
+
+/// Reads what [`pack`] wrote.
+fn unpack<const WIDTH: usize>(packed: &[u8], mut visit: impl FnMut(u64)) {
+    let (numbers, _) = packed.as_chunks::<WIDTH>();
+    for bytes in numbers {
+        let mut word = [0u8; 8];
+        if let Some(own) = word.first_chunk_mut::<WIDTH>() {
+            *own = *bytes;
+        }
+        visit(u64::from_le_bytes(word));
     }
 }
 
@@ -181,37 +209,41 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Its entries, values ascending if it is counted.
-    pub(super) fn entries(self) -> Box<dyn Iterator<Item = Entry> + 'a> {
-        let plain = |value| Entry { value, weight: 1 };
+    /// Reads its values, and their weights if it is counted (none weigh 1 then, or all do).
+    pub(super) fn read(&self, values: &mut Vec<i64>, weights: &mut Vec<u64>) {
+        values.clear();
+        weights.clear();
         match (self.kind, self.body) {
             (PLAIN, [shift, width, packed @ ..]) => {
-                let (min, shift, width) = (self.min, u32::from(*shift), usize::from(*width));
-                if width == 0 {
-                    let count = usize::try_from(self.count).unwrap_or(0);
-                    return Box::new(std::iter::repeat_n(plain(min), count));
+                let (min, shift) = (self.min, u32::from(*shift));
+                values.reserve(packed.len() / usize::from((*width).max(1)));
+                let mut push = |number: u64| {
+                    let offset = number.checked_shl(shift).unwrap_or(0);
+                    values.push(min.wrapping_add(offset.cast_signed()));
+                };
+                match width {
+                    0 => (0..self.count).for_each(|_| push(0)),
+                    1 => unpack::<1>(packed, push),
+                    2 => unpack::<2>(packed, push),
+                    3 => unpack::<3>(packed, push),
+                    4 => unpack::<4>(packed, push),
+                    5 => unpack::<5>(packed, push),
+                    6 => unpack::<6>(packed, push),
+                    7 => unpack::<7>(packed, push),
+                    _ => unpack::<8>(packed, push),
                 }
-                Box::new(packed.chunks_exact(width).map(move |bytes| {
-                    let mut word = [0u8; 8];
-                    for (to, from) in word.iter_mut().zip(bytes) {
-                        *to = *from;
-                    }
-                    let offset = u64::from_le_bytes(word).checked_shl(shift).unwrap_or(0);
-                    plain(min.wrapping_add(offset.cast_signed()))
-                }))
             }
             (COUNTED, body) => {
                 let (mut rest, mut last) = (body, self.min);
-                Box::new(std::iter::from_fn(move || {
-                    last = last.wrapping_add(read_varint(&mut rest)?.cast_signed());
-                    let weight = read_varint(&mut rest)?;
-                    Some(Entry {
-                        value: last,
-                        weight,
-                    })
-                }))
+                while let (Some(step), Some(weight)) =
+                    (read_varint(&mut rest), read_varint(&mut rest))
+                {
+                    last = last.wrapping_add(step.cast_signed());
+                    values.push(last);
+                    weights.push(weight);
+                }
             }
-            _ => Box::new(std::iter::empty()),
+            _ => {}
         }
     }
 }

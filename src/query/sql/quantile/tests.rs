@@ -180,7 +180,8 @@ fn many_values_take_few_bytes_and_stay_exact() {
     let cores = |row: i64| row * 7_919 % 40_000;
     let memory = |row: i64| (row * 7_919 % 4_000_000) * 4_096;
     let keys = |row: i64| row.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed());
-    let cases: [(&str, &dyn Fn(i64) -> i64, usize); 3] = [
+    type Value<'a> = &'a dyn Fn(i64) -> i64;
+    let cases: [(&str, Value<'_>, usize); 3] = [
         ("cores", &cores, 400_000),
         ("memory", &memory, 4_000_000),
         ("keys", &keys, 13_000_000),

@@ -25,8 +25,8 @@ const COUNTERS_MAX: u64 = 1 << 20;
 const COUNTERS_FROM: usize = 16 << 10;
 /// Values that are sorted at once when a quantile is looked for.
 const SORTED_MAX: u64 = 1 << 16;
-/// Buckets of one pass over the values.
-const BUCKET_BITS: u32 = 16;
+/// Buckets of one pass over the values: 32 KiB of weights.
+const BUCKET_BITS: u32 = 12;
 
 /// Counters of a small range of values.
 #[derive(Debug, Clone)]
@@ -189,13 +189,14 @@ impl Values {
             counts: vec![0; usize::try_from(counters).unwrap_or(0)],
         };
         let mut left = Vec::new();
-        for entry in block::blocks(&self.blocks)
-            .flatten()
-            .flat_map(|own| own.entries())
-        {
-            match own.of(entry.value) {
-                Some(count) => *count += 1,
-                None => left.push(entry.value),
+        let (mut values, mut weights) = (Vec::new(), Vec::new());
+        for block in block::blocks(&self.blocks).flatten() {
+            block.read(&mut values, &mut weights);
+            for value in &values {
+                match own.of(*value) {
+                    Some(count) => *count += 1,
+                    None => left.push(*value),
+                }
             }
         }
         self.counters = Some(Box::new(own));
@@ -275,18 +276,27 @@ impl Search<'_> {
         }
     }
 
-    /// Entries whose key lies in the range.
-    fn within(&self, low: i64, high: i64) -> impl Iterator<Item = Entry> + '_ {
-        let own = move |block: &&Block<'_>| {
-            self.key(block.tag, block.max) >= low && self.key(block.tag, block.min) <= high
-        };
-        let entries = self.blocks.iter().filter(own).flat_map(move |block| {
-            block.entries().map(move |entry| Entry {
-                value: self.key(block.tag, entry.value),
-                weight: entry.weight,
-            })
-        });
-        entries.filter(move |entry| (low..=high).contains(&entry.value))
+    /// Visits the entries whose key lies in the range.
+    fn within(&self, low: i64, high: i64, mut visit: impl FnMut(i64, u64)) {
+        let (mut values, mut weights) = (Vec::new(), Vec::new());
+        for block in self.blocks {
+            if self.key(block.tag, block.max) < low || self.key(block.tag, block.min) > high {
+                continue;
+            }
+            block.read(&mut values, &mut weights);
+            if self.mixed {
+                values
+                    .iter_mut()
+                    .for_each(|own| *own = self.key(block.tag, *own));
+            }
+            // A plain block has no weights: each value weighs 1.
+            let weights = weights.iter().copied().chain(std::iter::repeat(1));
+            for (value, weight) in values.iter().zip(weights) {
+                if (low..=high).contains(value) {
+                    visit(*value, weight);
+                }
+            }
+        }
     }
 
     fn at(&self, rank: u128) -> Option<i64> {
@@ -301,35 +311,33 @@ impl Search<'_> {
         while count > SORTED_MAX && low < high {
             let span = high.wrapping_sub(low).cast_unsigned();
             let shift = (u64::BITS - span.leading_zeros()).saturating_sub(BUCKET_BITS);
-            let mut buckets = vec![(0u64, 0u128); 1 << BUCKET_BITS];
-            for entry in self.within(low, high) {
-                let number = entry.value.wrapping_sub(low).cast_unsigned() >> shift;
-                if let Some(bucket) = usize::try_from(number)
-                    .ok()
-                    .and_then(|n| buckets.get_mut(n))
-                {
-                    bucket.0 += 1;
-                    bucket.1 += u128::from(entry.weight);
+            let mut buckets = vec![0u64; 1 << BUCKET_BITS];
+            self.within(low, high, |value, weight| {
+                let number = value.wrapping_sub(low).cast_unsigned() >> shift;
+                let bucket = usize::try_from(number).ok();
+                if let Some(bucket) = bucket.and_then(|number| buckets.get_mut(number)) {
+                    *bucket = bucket.saturating_add(weight);
                 }
-            }
-            let (number, in_bucket) =
-                (0u64..)
-                    .zip(buckets)
-                    .find_map(|(number, (count, weight))| {
-                        if below + weight >= rank {
-                            return Some((number, count));
-                        }
-                        below += weight;
-                        None
-                    })?;
+            });
+            let (number, weight) = (0u64..).zip(buckets).find(|(_, weight)| {
+                let reached = below + u128::from(*weight) >= rank;
+                if !reached {
+                    below += u128::from(*weight);
+                }
+                reached
+            })?;
             low = low.wrapping_add((number << shift).cast_signed());
             high = high.min(low.saturating_add(((1u64 << shift) - 1).cast_signed()));
-            count = in_bucket;
+            // Each entry weighs 1 at least.
+            count = weight;
         }
         if low == high {
             return Some(low);
         }
-        let mut found: Vec<Entry> = self.within(low, high).collect();
+        let mut found = Vec::new();
+        self.within(low, high, |value, weight| {
+            found.push(Entry { value, weight })
+        });
         found.sort_unstable_by_key(|entry| entry.value);
         reach(found.into_iter(), rank - below)
     }
