@@ -15,7 +15,10 @@ export function markReady(ready: boolean): void {
 /** Says so as soon as what is now rendered is also drawn. */
 export function useReady(rendered: boolean): void {
   useEffect(() => {
-    if (!rendered) return undefined;
+    if (!rendered) {
+      markReady(false);
+      return undefined;
+    }
     // Two frames: the first one draws, the second one comes after it.
     let next = requestAnimationFrame(() => {
       next = requestAnimationFrame(() => markReady(true));

@@ -10,17 +10,23 @@ export function useWidth(): [{ current: HTMLDivElement | null }, number] {
   useLayoutEffect(() => {
     const element = host.current;
     if (element === null) return undefined;
-    const measure = (): void => setWidth(Math.floor(element.clientWidth));
-    const print = (): void => setWidth(PAPER_WIDTH);
+    // What becomes of another height for the paper is observed too, and must not take the paper's width back.
+    let paper = false;
+    const measure = (): void => setWidth(paper ? PAPER_WIDTH : Math.floor(element.clientWidth));
+    const printing = (on: boolean) => (): void => {
+      paper = on;
+      measure();
+    };
+    const [print, printed] = [printing(true), printing(false)];
     const watch = new ResizeObserver(measure);
     watch.observe(element);
     addEventListener("beforeprint", print);
-    addEventListener("afterprint", measure);
+    addEventListener("afterprint", printed);
     measure();
     return () => {
       watch.disconnect();
       removeEventListener("beforeprint", print);
-      removeEventListener("afterprint", measure);
+      removeEventListener("afterprint", printed);
     };
   }, []);
   return [host, width];

@@ -120,8 +120,8 @@ function OwnTime({ range, setSpan, shown, utc }: { range: Range; setSpan: Props[
   return (
     <Menu id="time" label={shown ? rangeLabel(range, utc) : "Other time"} title="From and to" describe="Time from and to" opened={() => setProblem("")}>
       <form ref={form} class="own-time" onSubmit={submit}>
-        <label>From <input type="datetime-local" required value={asInput(range.from)} /></label>
-        <label>to <input type="datetime-local" required value={asInput(range.to)} /></label>
+        <label>From <input type="datetime-local" required defaultValue={asInput(range.from)} /></label>
+        <label>to <input type="datetime-local" required defaultValue={asInput(range.to)} /></label>
         <button type="submit">Show</button>
         {problem !== "" && <p role="alert">{problem}</p>}
       </form>

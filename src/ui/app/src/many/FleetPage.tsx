@@ -17,6 +17,7 @@ import { facts, type Fact } from "./facts";
 import { FilterBar } from "./FilterBar";
 import { DAY, FIELDS, rangeOf, SPANS } from "./filters";
 import { HeatPanel } from "./HeatPanel";
+import { Name } from "./Panel";
 import { TopPanel } from "./TopPanel";
 import { buildChart } from "./trend";
 import { TrendPanel, type TrendMoves } from "./TrendPanel";
@@ -78,9 +79,9 @@ function Facts({ all }: { all: readonly Fact[] }) {
       {all.map((fact) => (
         <div key={fact.question}>
           <h2>{fact.question}</h2>
-          <p class="head foreign">{fact.head}</p>
+          <p class="head foreign"><Name text={fact.head} /></p>
           {fact.share !== null && <span class="bar" aria-hidden="true"><i style={{ width: `${Math.round(fact.share * 100)}%` }} /></span>}
-          {fact.sentences.map((sentence) => <p key={sentence} class="foreign">{sentence}</p>)}
+          {fact.sentences.map((sentence) => <p key={sentence} class="foreign"><Name text={sentence} /></p>)}
         </div>
       ))}
     </section>

@@ -65,7 +65,7 @@ function Grid({ heat, view, range, ahead, numbers }: { heat: Heat; view: View; r
   const words = (slot: number): string => {
     const cell = heat.cells[slot];
     const jobs = cell?.jobs ?? 0;
-    return `${hourWords(slot)}: ${jobs === 0 ? "no jobs" : `${cell?.value == null ? "not known" : format(cell.value)}, ${count(jobs)} ${jobs === 1 ? "job" : "jobs"}`}`;
+    return `${hourWords(slot)}: ${jobs === 0 ? "no jobs" : `${cell?.value == null ? "not known" : (shown ? inCell : format)(cell.value)}, ${count(jobs)} ${jobs === 1 ? "job" : "jobs"}`}`;
   };
   return (
     <div ref={host} class="stage heat">

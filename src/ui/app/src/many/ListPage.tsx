@@ -43,9 +43,10 @@ function Part({ label, value, whole, format, alarm }: { label: string; value: Ce
   const share = value !== null && whole !== null && whole > 0 ? value / whole : null;
   const much = share !== null && share >= alarm;
   return (
-    <td data-label={label} class={`share${much ? " much" : ""}`} style={{ backgroundSize: share === null ? "0" : `calc((100% - 24px) * ${Math.min(1, Math.max(0, share))}) 2px` }}>
+    <td data-label={label} class={much ? "much" : undefined}>
       {value === null ? DASH : format(value)}
       {value !== null && whole !== null && <span class="small"> of {format(whole)}{share === null ? "" : ` · ${percent(share)}`}</span>}
+      {share !== null && <span class="bar" aria-hidden="true"><i style={{ width: `${Math.min(1, Math.max(0, share)) * 100}%` }} /></span>}
     </td>
   );
 }

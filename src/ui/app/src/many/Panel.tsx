@@ -25,7 +25,7 @@ export function Select<T extends string>({ label, value, options, set }: SelectP
   return (
     <label class="pick">
       <span>{label}</span>
-      <select value={value} onChange={(event) => set(event.currentTarget.value as T)}>
+      <select aria-label={label} value={value} onChange={(event) => set(event.currentTarget.value as T)}>
         {options.map((one) => <option key={one.name} value={one.name}>{one.label}</option>)}
       </select>
     </label>

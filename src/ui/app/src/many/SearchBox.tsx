@@ -24,14 +24,17 @@ export function SearchBox({ span, take }: { span: Span; take: (filters: Filters)
     const timer = setTimeout(() => setSteady(typed.trim()), STEADY_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  const asked = open && steady.length >= SHORTEST ? steady : null;
+  // What was found for another text is no answer to this one.
+  const asked = open && steady === typed.trim() && steady.length >= SHORTEST ? steady : null;
   const answer = useAnswer(asked === null ? null : searchSql(asked, span, Date.now() - (Date.now() % 60_000)), async (query, signal) => readFound(await askSql(query, signal)));
-  const found = asked === null ? [] : (answer.value ?? []);
+  const found = asked === null || answer.busy ? [] : (answer.value ?? []);
   useEffect(() => setActive(0), [answer.value]);
 
   const choose = (one: Found): void => {
     setTyped("");
     setOpen(false);
+    // The keys are the page's again.
+    document.getElementById(SEARCH_ID)?.blur();
     if (one.field === "job") {
       go(jobPage(one.source ?? "", one.key));
       scrollTo(0, 0);
@@ -43,15 +46,15 @@ export function SearchBox({ span, take }: { span: Span; take: (filters: Filters)
       if (found.length > 0) setActive((active + (event.key === "ArrowDown" ? 1 : -1) + found.length) % found.length);
     } else if (event.key === "Enter") {
       const one = found[active];
-      if (one !== undefined && !answer.busy) choose(one);
+      if (one !== undefined) choose(one);
     } else if (event.key === "Escape") {
       setOpen(false);
       if (!open) setTyped("");
     } else return;
     event.preventDefault();
   };
-  const status = asked === null ? (open && typed.trim() !== "" ? "Type two characters or more." : "")
-    : answer.busy ? "Searching…"
+  const status = typed.trim().length < SHORTEST ? (typed.trim() === "" ? "" : "Type two characters or more.")
+    : asked === null || answer.busy ? "Searching…"
       : answer.problem !== null ? `The search failed: ${answer.problem.title ?? "no answer"}. Use "Add filter" instead.`
         : found.length === 0 ? `Nothing has "${asked}" in its name. Projects, job names, refs and machines of ${span === null ? "the last 90 days" : "this time"} were searched.` : "";
   return (

@@ -47,7 +47,9 @@ export function narrow(unit: string): (value: Cell) => string {
   if (unit !== "seconds") return (value) => axisFormat(unit)(value).replaceAll("\u202f", "");
   return (value) => {
     const size = value ?? 0;
-    return size < 100 ? unitFormat(unit)(value) : size < 3570 ? `${coreNumber(size / 60).slice(0, 4)} min` : `${coreNumber(size / 3600).slice(0, 4)} h`;
+    if (size < 59.5) return unitFormat(unit)(value);
+    const [part, word] = size < 3570 ? [size / 60, "min"] : [size / 3600, "h"];
+    return `${part.toFixed(part < 9.95 ? 1 : 0)} ${word}`;
   };
 }
 
