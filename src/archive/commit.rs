@@ -8,6 +8,7 @@
 
 use super::closing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::{Changes, Family, Index};
 use crate::limits;
@@ -288,6 +289,9 @@ fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
                 next = operations.try_recv().ok();
             }
         }
+        if fault::omits("omit.wait_for_commit") {
+            answers.drain(..).for_each(|answer| answer(Ok(())));
+        }
         let written = write(index, &batch, poisoned);
         for answer in answers.drain(..) {
             answer(if written {
@@ -307,14 +311,17 @@ fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
     if batch.is_empty() {
         return true;
     }
-    match index.write(batch) {
+    let written = fault::step("commit.write")
+        .and_then(|()| index.write(batch))
+        .and_then(|()| fault::step("commit.written"));
+    match written {
         Ok(()) => true,
         Err(error) => {
             tracing::error!(
                 error = error.chain(),
                 "the index cannot be written; writes are off"
             );
-            poisoned.store(true, Ordering::Release);
+            poisoned.store(!fault::omits("omit.poison"), Ordering::Release);
             false
         }
     }

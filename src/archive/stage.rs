@@ -4,8 +4,9 @@
 use super::accept::store;
 use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply, locked, lookups};
+use super::{Archive, Reply, erase, locked, lookups};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::staged::{Staged as StagedFamily, StagedProfile};
 use crate::invariant::{self, InvariantId};
@@ -95,6 +96,7 @@ impl Archive {
             origin: Some(Origin::of(facts)),
         };
         let staged = StagedProfile::new(self.clock.now(), &profile)?;
+        fault::step("stage.prepared")?;
         Ok((record, archived, staged))
     }
 
@@ -110,10 +112,14 @@ impl Archive {
             let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
                 return Ok((Staged::Sealed, None));
             };
-            if !same_job(&record, &seen) {
+            let erased = erase::is_erased(txn, seen.keys.job, record.keys.project)?;
+            if erased || !same_job(&record, &seen) {
                 return Ok((Staged::Stale, None));
             }
-            let waiting = record.waiting.take();
+            let mut waiting = record.waiting.take();
+            if fault::omits("omit.pending_removal") {
+                waiting = None;
+            }
             if let Some(before) = &record.archived {
                 if archived.rows == 0 && is_worth_keeping(before, &record) {
                     let date = before.date;

@@ -11,6 +11,7 @@
 )]
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::time::Date;
 use bytes::Bytes;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -88,6 +89,7 @@ impl DataDir {
         // it, since the newer program may have come in between.
         refuse_other_formats(root)?;
         let lock = take_lock(&root.join("LOCK"))?;
+        fault::step("open.locked")?;
         let dir = Self {
             root: root.to_owned(),
             _lock: lock,
@@ -99,6 +101,7 @@ impl DataDir {
             create_durably(&dir.root.join(folder))?;
         }
         dir.empty_tmp()?;
+        fault::step("open.folders")?;
         Ok(dir)
     }
 
@@ -165,7 +168,11 @@ impl DataDir {
                 .truncate(true)
                 .open(&tmp)?;
             file.write_all(bytes)?;
-            file.sync_data()
+            fault::step("file.written").map_err(std::io::Error::other)?;
+            if !fault::omits("omit.data_sync") && !fault::omits("omit.sync_before_rename") {
+                file.sync_data()?;
+            }
+            fault::step("file.synced").map_err(std::io::Error::other)
         })();
         if let Err(error) = written {
             let _best_effort = std::fs::remove_file(&tmp);
@@ -173,7 +180,14 @@ impl DataDir {
         }
         let target = dir.join(name);
         std::fs::rename(&tmp, &target).map_err(|error| io_error("renaming", &target, error))?;
-        sync_dir(dir)
+        fault::step("file.renamed")?;
+        if !fault::omits("omit.dir_sync") {
+            sync_dir(dir)?;
+        }
+        if fault::omits("omit.sync_before_rename") {
+            sync_dir(&target)?;
+        }
+        fault::step("file.durable")
     }
 
     /// Removes a segment file if it is there.
@@ -272,7 +286,11 @@ fn take_lock(path: &Path) -> Result<File> {
         .mode(0o600)
         .open(path)
         .map_err(|error| io_error("opening", path, error))?;
-    match file.try_lock() {
+    let locked = match file.try_lock() {
+        Err(TryLockError::WouldBlock) if fault::omits("omit.lock") => Ok(()),
+        locked => locked,
+    };
+    match locked {
         Ok(()) => {
             let pid = format!("{}\n", std::process::id());
             file.set_len(0)
@@ -308,6 +326,10 @@ fn create_durably(path: &Path) -> Result<()> {
         Ok(()) => {}
         Err(error) if error.kind() == IoKind::AlreadyExists => {}
         Err(error) => return Err(io_error("creating", path, error)),
+    }
+    fault::step("dir.created")?;
+    if fault::omits("omit.parent_sync") {
+        return Ok(());
     }
     sync_dir(if parent.as_os_str().is_empty() {
         Path::new(".")

@@ -46,6 +46,17 @@ pub enum JobEntry {
     Sealed(SealedJob),
 }
 
+impl JobEntry {
+    /// The project that the job belongs to now.
+    #[must_use]
+    pub fn project(&self) -> ProjectKey {
+        match self {
+            Self::Record(record) => record.keys.project,
+            Self::Sealed(sealed) => sealed.project,
+        }
+    }
+}
+
 const RECORD: u8 = 1;
 const SEALED: u8 = 2;
 

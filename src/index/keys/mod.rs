@@ -2,6 +2,7 @@
 
 pub mod amendments;
 pub mod by_time;
+pub mod erasures;
 pub mod ids;
 pub mod jobs;
 pub mod lookups;
@@ -10,6 +11,7 @@ pub mod pending;
 pub mod registry;
 pub mod segments;
 pub mod staged;
+pub mod tombstones;
 
 /// Name of the staged family, also used by the blob inside it.
 pub(super) const STAGED: &str = "staged";
@@ -24,6 +26,7 @@ pub const ALL: &[&str] = &[
     by_time::ByProjectTime::NAME,
     by_time::ByRunnerTime::NAME,
     by_time::ByTime::NAME,
+    erasures::Erasures::NAME,
     ids::Ids::NAME,
     jobs::Jobs::NAME,
     lookups::Lookups::NAME,
@@ -33,6 +36,7 @@ pub const ALL: &[&str] = &[
     registry::Runners::NAME,
     segments::Segments::NAME,
     staged::Staged::NAME,
+    tombstones::Tombstones::NAME,
 ];
 
 #[cfg(test)]
