@@ -27,11 +27,16 @@ export interface Known {
   stat: string;
 }
 
+/** A share whose number and sign stay on one line. */
+function share(ratio: Cell): string {
+  return percent(ratio).replace(" ", "\u00a0");
+}
+
 function biggest(top: Top): string | null {
   const row = top.rows[0];
   if (row === undefined || row.value === null) return null;
-  const share = row.share ?? (top.total !== null && top.total > 0 ? row.value / top.total : null);
-  return `Most: ${row.key}, ${spoken(top.unit)(row.value)}${share === null ? "" : ` (${percent(share)})`}.`;
+  const part = row.share ?? (top.total !== null && top.total > 0 ? row.value / top.total : null);
+  return `Most: ${row.key}, ${spoken(top.unit)(row.value)}${part === null ? "" : ` (${share(part)})`}.`;
 }
 
 function ran(known: Known): Fact | null {
@@ -48,7 +53,7 @@ function unused({ held, wasted, useWords }: Known): Fact | null {
   if (wasted === null || all === null || lost === null || !(all > 0)) return null;
   const most = biggest(wasted);
   return {
-    question: "How much was not used?", head: `${percent(Math.min(1, lost / all))} of ${useWords}`, share: Math.min(1, lost / all),
+    question: "How much was not used?", head: `${share(Math.min(1, lost / all))} of ${useWords}`, share: Math.min(1, lost / all),
     sentences: [`${spoken(wasted.unit)(lost)} were held by jobs and not used.`, ...(most === null ? [] : [most])],
   };
 }
@@ -73,7 +78,7 @@ export function mostChanged(chart: Chart): Line | null {
 function changed({ chart, metric, stat }: Known): Fact | null {
   const line = chart === null ? null : mostChanged(chart);
   if (line === null || line.change === null) return null;
-  const sized = Math.abs(line.change) < 0.005 ? "the same" : `${percent(Math.abs(line.change)).replace(/^[<>]/, "")} ${line.change > 0 ? "more" : "less"}`;
+  const sized = Math.abs(line.change) < 0.005 ? "the same" : `${share(Math.abs(line.change)).replace(/^[<>]/, "")} ${line.change > 0 ? "more" : "less"}`;
   const name = line.series.key === "all" ? "All jobs" : line.series.key;
   return {
     question: "What changed most?", head: `${name}: ${sized}`, share: null,
