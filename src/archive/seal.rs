@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 /// zstd level of a fresh segment; the last compaction uses a higher one.
-const LEVEL_HOT: i32 = 3;
+pub(super) const LEVEL_HOT: i32 = 3;
 
 /// Attempts at one segment whose jobs are corrected while it is made, which takes about a second.
 const SEAL_ATTEMPTS: usize = 3;
@@ -306,7 +306,13 @@ impl Archive {
     }
 
     /// Makes both files durable, or leaves neither: somebody may read the tables in place.
-    fn write_pair(&self, date: Date, name: &str, samples: &[u8], jobs: &[u8]) -> Result<()> {
+    pub(super) fn write_pair(
+        &self,
+        date: Date,
+        name: &str,
+        samples: &[u8],
+        jobs: &[u8],
+    ) -> Result<()> {
         let written = self
             .dir
             .write_durably(Table::Samples, date, name, samples)
@@ -317,7 +323,7 @@ impl Archive {
         written
     }
 
-    fn remove_pair(&self, date: Date, name: &str) {
+    pub(super) fn remove_pair(&self, date: Date, name: &str) {
         for table in [Table::Samples, Table::Jobs] {
             // What cannot be removed now is removed at the next opening.
             let _best_effort = self.dir.remove(table, date, name);
@@ -368,7 +374,7 @@ impl Archive {
         Ok(found)
     }
 
-    fn segment_entry(
+    pub(super) fn segment_entry(
         &self,
         sealed: &Sealed,
         rows: &[SummarisedRow],
