@@ -125,13 +125,13 @@ export function heatmap(query) {
 export function archivedJobs(now) {
   return Array.from({ length: 420 }, (_, n) => {
     const group = PROJECTS[Math.floor(hash(`job ${n}`) ** 2 * PROJECTS.length)];
-    const started = now - n * 97 * 60_000 - 600_000;
+    const started = now - n * 53 * 60_000 - 600_000;
     const seconds = 20 + Math.round(hash(`long ${n}`) ** 3 * 4000);
     const total = 8 * GIB;
     return {
       source: "gitlab", job_id: String(9000 - n), status: hash(`status ${n}`) < 0.8 ? "success" : hash(`status ${n}`) < 0.95 ? "failed" : "canceled", verdict: hash(`verdict ${n}`) < 0.93 ? "complete" : "partial",
       project: group.key, name: OTHERS.name[n % 6], ref: OTHERS.ref[n % 3], machine: OTHERS.machine[n % 3], machine_type: OTHERS.machine_type[n % 4], region: OTHERS.region[n % 3], runner_id: OTHERS.runner[n % 3],
-      started_at_ms: started, finished_at_ms: started + seconds * 1000, duration_seconds: seconds, cpu_count: 4, memory_total_bytes: total,
+      started_at: new Date(started).toISOString(), finished_at: new Date(started + seconds * 1000).toISOString(), duration_seconds: seconds, cpu_count: 4, memory_total_bytes: total,
       memory_used_bytes_max: Math.round(total * Math.min(0.995, hash(`memory ${n}`))), cpu_used_cores_mean: 4 * hash(`cpu ${n}`),
     };
   });
@@ -148,11 +148,11 @@ export function sql(query, now) {
   };
   const fits = (row) => {
     for (const [, column, value] of query.matchAll(/"?(\w+)"? = '((?:[^']|'')*)'/g)) if (String(row[column]) !== unquote(value)) return false;
-    const hour = /\(started_at_ms \+ (-?\d+)\) \/ 3600000 % 168 = (\d+)/.exec(query);
-    if (hour !== null && Math.floor((row.started_at_ms + Number(hour[1])) / HOUR) % 168 !== Number(hour[2])) return false;
+    const hour = /\(cast\(started_at as bigint\) \/ 1000 \+ (-?\d+)\) \/ 3600000 % 168 = (\d+)/.exec(query);
+    if (hour !== null && Math.floor((Date.parse(row.started_at) + Number(hour[1])) / HOUR) % 168 !== Number(hour[2])) return false;
     const from = /finished_at >= to_timestamp_millis\((\d+)\)/.exec(query);
     const to = /finished_at < to_timestamp_millis\((\d+)\)/.exec(query);
-    return (from === null || row.finished_at_ms >= Number(from[1])) && (to === null || row.finished_at_ms < Number(to[1]));
+    return (from === null || Date.parse(row.finished_at) >= Number(from[1])) && (to === null || Date.parse(row.finished_at) < Number(to[1]));
   };
   if (query.startsWith("select field, key")) {
     const wanted = unquote(/strpos\(lower\(\w+\), '((?:[^']|'')*)'\)/.exec(query)[1]);
@@ -170,8 +170,8 @@ export function sql(query, now) {
   const ordered = /^select source, job_id.* order by (.+) (asc|desc) nulls last, source, job_id limit (\d+)(?: offset (\d+))?$/.exec(query);
   if (ordered === null) return null;
   const [, expression, way, limit, offset] = ordered;
-  const [up, down] = expression.split(" / ");
-  const rank = (row) => (down === undefined ? row[up] : row[up] / row[down]);
+  const [up, down] = expression.replace("1.0 * ", "").split(" / ");
+  const rank = (row) => (up === "started_at" ? Date.parse(row[up]) : down === undefined ? row[up] : row[up] / row[down]);
   const rows = jobs.filter(fits).sort((a, b) => (way === "asc" ? rank(a) - rank(b) : rank(b) - rank(a)));
   return table(rows.slice(Number(offset ?? 0), Number(offset ?? 0) + Number(limit)));
 }

@@ -289,6 +289,12 @@ export function fleetChecks(server) {
       await page.locator("#trend").getByRole("button", { name: "Try again" }).click();
       await page.waitForSelector("#trend canvas");
     }],
+    ["fleet: a service with too much to do is asked again a little later", async ({ page, open }) => {
+      server.state.requests.length = 0;
+      await open("/fleet?region=crowded");
+      equal(await page.locator(".state").count(), 0, "no failure");
+      truth(server.state.requests.filter((url) => url.startsWith("/api/") && url.includes("crowded")).length === 10, "four questions, six of them refused at first");
+    }],
     ["fleet: no prices, no queue times: what to do stands there", async ({ page, open }) => {
       await open("/fleet?source=unpriced&use=cost");
       truth((await page.textContent("#consumers")).includes("No prices are known") && (await page.textContent("#wasters")).includes("price_per_hour"), "prices");

@@ -133,8 +133,10 @@ describe("nothing from outside is trusted", () => {
     buildChart(readTrend(value), week, DAY, false, week.to);
   });
   test("a group that no filter selects leads nowhere", () => {
-    const rows = readTop({ by: "machine_type", rows: [{ key: "(unknown)", filters: { machine_type: null } }, { key: "n2" }, { key: "x", filters: { sha: "1" } }, { key: "p / n", filters: { project: "p", name: "n" } }] }).rows;
-    expect(rows.map((row) => row.filters)).toEqual([null, { machine_type: "n2" }, null, { project: "p", name: "n" }]);
+    const rows = readTop({ by: "machine_type", rows: [{ key: "(unknown)", filters: { machine_type: null } }, { key: "n2" }, { key: "x", filters: { sha: "1" } }, ] }).rows;
+    expect(rows.map((row) => row.filters)).toEqual([null, { machine_type: "n2" }, null]);
+    const names = readTop({ by: "name", rows: [{ key: "p / n", filters: { project: "p", name: "n" } }, { key: "p / (unknown)", filters: { project: "p" } }, { key: "p / n" }] }).rows;
+    expect(names.map((row) => row.filters)).toEqual([{ project: "p", name: "n" }, null, null]);
   });
   test("spreadsheets take no cell for a formula", () => {
     expect(csv([["a,b", "=1+1", 'say "x"', null, -3, "@x", "two\nlines"]])).toBe(`"a,b",'=1+1,"say ""x""",,-3,'@x,"two\nlines"\r\n`);

@@ -87,7 +87,7 @@ export function TopPanel({ id, title, wasted, view, set, range, answer }: Props)
         if (top.rows.length === 0 || top.rows.every((row) => row.value === null)) {
           return (
             <p class="unmeasured">
-              {top.reason ?? (top.rows.length === 0 ? "No jobs ended in this time." : view.use === "cost" ? "No prices are known for these jobs. " : "How much these jobs used is not known. ")}
+              {top.rows.length === 0 ? "No jobs ended in this time." : view.use === "cost" ? "No prices are known for these jobs. " : "How much these jobs used is not known: they have no samples. "}
               {view.use === "cost" && <>Register the runners with <code>price_per_hour</code>: jobs archived after that have a cost.</>}
             </p>
           );

@@ -3,7 +3,7 @@
 import { get } from "../api";
 import { identity, list, number, object, text } from "../parse";
 import type { Cell } from "../types";
-import { isField, type Filters } from "./filters";
+import { isField, type Field, type Filters } from "./filters";
 
 export interface TrendPoint {
   from: number;
@@ -48,8 +48,6 @@ export interface Top {
   unit: string;
   total: Cell;
   rows: TopRow[];
-  /** Why values are not known, in the service's words. */
-  reason: string | null;
   sql: string | null;
 }
 
@@ -65,6 +63,9 @@ export interface Heat {
   sql: string | null;
 }
 
+/** What together names a group; with less, a filter would select other jobs as well. */
+const NAMED: Readonly<Record<string, readonly Field[]>> = { name: ["project", "name"], ref: ["project", "ref"], runner: ["source", "runner"] };
+
 function group(value: unknown, by: string): Group {
   const from = object(value);
   const key = text(from["key"]) ?? "(unknown)";
@@ -75,10 +76,11 @@ function group(value: unknown, by: string): Group {
       if (!isField(name) || typeof wanted !== "string") return { key, filters: null };
       filters[name] = wanted;
     }
-    return { key, filters };
+    const whole = by === "none" || (NAMED[by] ?? [by]).every((field) => Object.hasOwn(filters, field));
+    return { key, filters: whole ? filters : null };
   }
   if (by === "none") return { key, filters };
-  return { key, filters: isField(by) && identity(from["key"]) !== "" ? { [by]: identity(from["key"]) } : null };
+  return { key, filters: !Object.hasOwn(NAMED, by) && isField(by) && identity(from["key"]) !== "" ? { [by]: identity(from["key"]) } : null };
 }
 
 function count(value: unknown): number {
@@ -124,7 +126,6 @@ export function readTop(value: unknown): Top {
         measured: number(row["measured"]), shared: number(row["shared"]), paid: number(row["paid"]), used: number(row["used"]),
       };
     }),
-    reason: text(from["reason_text"]) ?? text(from["reason"]),
     sql: sql(from["sql"]),
   };
 }

@@ -12,6 +12,22 @@ export interface Answer<T> {
   retry: () => void;
 }
 
+/** A service that has too much to do says so at once; who asks again a little later is served. */
+const PAUSES_MS = [700, 1500, 3000];
+
+async function patiently<T>(load: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (const pause of PAUSES_MS) {
+    try {
+      return await load();
+    } catch (error) {
+      if (problemOf(error).status !== 429 || signal.aborted) throw error;
+      await new Promise((done) => setTimeout(done, pause));
+      signal.throwIfAborted();
+    }
+  }
+  return load();
+}
+
 /** Asks whenever the question changes; null asks nothing. */
 export function useAnswer<T>(question: string | null, load: (question: string, signal: AbortSignal) => Promise<T>): Answer<T> {
   const [state, setState] = useState<{ of: string | null; value: T | null; problem: Problem | null }>({ of: null, value: null, problem: null });
@@ -22,7 +38,7 @@ export function useAnswer<T>(question: string | null, load: (question: string, s
   useEffect(() => {
     if (question === null) return undefined;
     const abort = new AbortController();
-    asked.current(question, abort.signal).then(
+    patiently(() => asked.current(question, abort.signal), abort.signal).then(
       (value) => setState({ of: key, value, problem: null }),
       (error: unknown) => {
         if (!abort.signal.aborted) setState((before) => ({ of: key, value: before.value, problem: problemOf(error) }));

@@ -9,10 +9,10 @@ export const PAGE = 50;
 
 /** Columns that the list can be sorted by. */
 export const SORTS = {
-  started: "started_at_ms",
+  started: "started_at",
   duration: "duration_seconds",
   memory: "memory_used_bytes_max",
-  share: "memory_used_bytes_max / memory_total_bytes",
+  share: "1.0 * memory_used_bytes_max / memory_total_bytes",
   cores: "cpu_used_cores_mean",
 } as const;
 export type Sort = keyof typeof SORTS;
@@ -96,11 +96,11 @@ function condition(listing: Listing, now: number): string {
     parts.push(`finished_at >= to_timestamp_millis(${Math.round(from)})`, `finished_at < to_timestamp_millis(${Math.round(to)})`);
   }
   for (const [field, value] of Object.entries(listing.filters)) parts.push(`${COLUMNS[field as Field]} = ${literal(value)}`);
-  if (listing.hour !== null) parts.push(`(started_at_ms + ${listing.ahead * 60_000 + TO_MONDAY}) / 3600000 % ${WEEK_HOURS} = ${listing.hour}`);
+  if (listing.hour !== null) parts.push(`(cast(started_at as bigint) / 1000 + ${listing.ahead * 60_000 + TO_MONDAY}) / 3600000 % ${WEEK_HOURS} = ${listing.hour}`);
   return parts.length === 0 ? "" : ` where ${parts.join(" and ")}`;
 }
 
-const SHOWN = "source, job_id, status, verdict, project, name, \"ref\", started_at_ms, finished_at_ms, duration_seconds, machine, machine_type, cpu_count, memory_total_bytes, memory_used_bytes_max, cpu_used_cores_mean";
+const SHOWN = "source, job_id, status, verdict, project, name, \"ref\", started_at, finished_at, machine, machine_type, cpu_count, memory_total_bytes, memory_used_bytes_max, cpu_used_cores_mean";
 
 /** One page of jobs, and one row more to know whether there is another. Equal ones keep their order over pages. */
 export function listSql(listing: Listing, now: number): string {
@@ -149,7 +149,7 @@ function numeric(value: unknown): unknown {
 /** A row of SQL as the list's own JSON has it. */
 export function readRow(row: Readonly<Record<string, unknown>>): Job {
   return readJob({
-    ...row, state: "archived", started_at_ms: numeric(row["started_at_ms"]), finished_at_ms: numeric(row["finished_at_ms"]),
+    ...row, state: "archived",
     machine: { name: row["machine"], type: row["machine_type"], cpu_count: numeric(row["cpu_count"]), memory_total_bytes: numeric(row["memory_total_bytes"]) },
     summary: { memory_used_bytes: { max: numeric(row["memory_used_bytes_max"]) }, cpu_used_cores: { mean: numeric(row["cpu_used_cores_mean"]) } },
   });
