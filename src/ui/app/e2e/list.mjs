@@ -106,11 +106,23 @@ export function listChecks(server) {
       await followed(page, () => page.keyboard.press("p"));
       equal(query(page).get("page"), null, "p");
       await page.keyboard.press("?");
-      equal(await page.locator("dialog[open] dt").count(), 9, "help");
+      equal(await page.locator("dialog[open] dt").count(), 10, "help");
       await page.keyboard.press("Escape");
       await page.keyboard.press("j");
       await page.keyboard.press("Enter");
       await page.waitForFunction(() => location.pathname.startsWith("/jobs/gitlab/"));
+    }],
+    ["list: its jobs as files, all pages and all filters, and as SQL", async ({ page, open }) => {
+      await open("/?range=30d&region=eu-1&sort=memory");
+      await page.keyboard.press("d");
+      const [file] = await Promise.all([page.waitForEvent("download"), page.locator("#list-files").getByRole("button", { name: "CSV" }).click()]);
+      const text = (await (await file.createReadStream()).toArray()).join("");
+      truth(file.suggestedFilename() === "jobs.csv" && /^csv of select source, job_id.* and region = 'eu-1' order by memory_used_bytes_max desc .* limit 100000$/.test(text), text);
+      equal(await page.locator("#list-files a").count(), 0, "an export that knows no region is not offered");
+      await open("/?project=broken&range=7d");
+      await page.keyboard.press("d");
+      await page.locator("#list-files").getByRole("button", { name: "Parquet" }).click();
+      await page.waitForFunction(() => document.querySelector("#list-files [role=status]").textContent.includes("It failed: The query cannot be read"));
     }],
     ["list: to the fleet with the same filters, and back", async ({ page, open }) => {
       await open("/?range=7d&project=acme%2Fapp&verdict=partial&sort=memory");

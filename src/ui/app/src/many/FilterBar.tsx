@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Menu } from "../Menu";
 import type { Range } from "../types";
+import { readable, verdictWords } from "../words";
 import { askTop } from "./answers";
 import { useAnswer } from "./ask";
 import { rangeLabel } from "./calendar";
@@ -25,6 +26,10 @@ interface Props {
   fields: readonly Field[];
   /** Further conditions, which only this page has. */
   more?: readonly { label: string; text: string; remove: () => void }[];
+}
+
+function valueWords(field: Field, value: string): string {
+  return field === "verdict" ? verdictWords(value).short : field === "status" ? readable(value) : value;
 }
 
 export function without(filters: Filters, field: Field): Filters {
@@ -142,7 +147,7 @@ export function FilterBar({ filters, setFilters, span, setSpan, range, utc, any,
       </span>
       <span class={own ? "own" : undefined}><OwnTime key={`${range.from} ${range.to}`} range={range} setSpan={setSpan} shown={own} utc={utc} /></span>
       <AddFilter filters={filters} setFilters={setFilters} range={range} fields={fields} />
-      {[...set.map((field) => ({ label: fieldLabel(field), text: filters[field] ?? "", remove: () => setFilters(without(filters, field)) })), ...more].map(({ label, text, remove }) => (
+      {[...set.map((field) => ({ label: fieldLabel(field), text: valueWords(field, filters[field] ?? ""), remove: () => setFilters(without(filters, field)) })), ...more].map(({ label, text, remove }) => (
         <button key={label} type="button" class="chip" title={`Remove the filter ${label}`} onClick={remove}>
           <span class="small">{label}</span> <span class="foreign">{text}</span> <span aria-hidden="true">✕</span>
         </button>

@@ -10,19 +10,18 @@ import { follow, go, useAddress } from "../router";
 import { StatePanel, useReady } from "../StatePanel";
 import type { Cell, Job, JobList } from "../types";
 import { readable, reasonWords, stateWords, statusTone, verdictTone, verdictWords } from "../words";
-import { askFile, askSql, useAnswer } from "./ask";
+import { askSql, useAnswer } from "./ask";
 import { FilterBar, without } from "./FilterBar";
 import { FIELDS, rangeOf, type Field, type Filters } from "./filters";
 import { ClockSwitch, useClock } from "./FleetPage";
 import { hourWords } from "./heat";
 import { countSql, fileSql, listingSearch, listSql, listUrl, PAGE, plainList, readCounts, readListing, readRow, type Counts, type Listing, type Sort } from "./listing";
-import { FailedPanel } from "./Panel";
-import { save } from "./save";
+import { FailedPanel, Files } from "./Panel";
 import { SEARCH_ID, SearchBox } from "./SearchBox";
 import { compact } from "./units";
-import { fleetUrl } from "./view";
+import { exports, fleetUrl } from "./view";
 
-type Action = "next" | "previous" | "search" | "filter" | "older" | "newer" | "clock" | "help";
+type Action = "next" | "previous" | "search" | "filter" | "older" | "newer" | "clock" | "download" | "help";
 
 export const LIST_SHORTCUTS: readonly Shortcut<Action>[] = [
   { action: "search", keys: ["/"], shown: "/", does: "search" },
@@ -31,6 +30,7 @@ export const LIST_SHORTCUTS: readonly Shortcut<Action>[] = [
   { action: "previous", keys: ["k"], shown: "k", does: "previous job" },
   { action: "older", keys: ["n"], shown: "n", does: "next page" },
   { action: "newer", keys: ["p"], shown: "p", does: "page before" },
+  { action: "download", keys: ["d"], shown: "d", does: "downloads, SQL" },
   { action: "clock", keys: ["c"], shown: "c", does: "local time or UTC" },
   { action: "help", keys: ["?"], shown: "?", does: "this help" },
 ];
@@ -186,7 +186,7 @@ export function ListPage() {
   };
   const [act, help] = useShortcuts<Exclude<Action, "help">>(LIST_SHORTCUTS, [["click", "a column's name sorts by it"]], {
     next: () => walk(1), previous: () => walk(-1), search: () => document.getElementById(SEARCH_ID)?.focus(), filter: () => document.getElementById("filters")?.showPopover(),
-    older, newer, clock: () => setUtc(!utc),
+    older, newer, clock: () => setUtc(!utc), download: () => document.getElementById("list-files")?.showPopover(),
   });
   const range = rangeOf(listing.span ?? "90d", now);
   const filters = listing.filters;
@@ -201,7 +201,7 @@ export function ListPage() {
         </p>
         <span class="room" />
         <ClockSwitch utc={utc} set={setUtc} />
-        <button type="button" title="These jobs as a file, 100,000 at most" onClick={() => void askFile(fileSql(listing, now), "csv", new AbortController().signal).then((file) => save("jobs.csv", file), () => undefined)}>CSV</button>
+        <Files id="list" name="jobs" table={null} sql={fileSql(listing, now)} rows={listing.span === null || listing.hour !== null ? [] : exports(filters, range)} />
         <button type="button" title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts" onClick={() => act("help")}>?</button>
       </div>
       <SearchBox span={listing.span} take={(more) => setFilters({ ...filters, ...more })} />

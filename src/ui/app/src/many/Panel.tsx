@@ -2,6 +2,7 @@
 // it loads, when it failed and when there is nothing.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { problemOf } from "../api";
 import { Menu, useCopy } from "../Menu";
 import type { Problem } from "../parse";
 import { StatePanel } from "../StatePanel";
@@ -53,29 +54,33 @@ interface FilesProps {
   id: string;
   /** What the files are called, without ending. */
   name: string;
-  table: () => Table;
+  /** The numbers on the screen; null if the service makes the CSV as well. */
+  table: (() => Table) | null;
   sql: string | null;
   /** [format, address] of the rows of the jobs behind it. */
   rows: readonly (readonly [string, string])[];
 }
 
 /** Numbers that are shown, the jobs behind them, and the question in SQL. */
-function Files({ id, name, table, sql, rows }: FilesProps) {
+export function Files({ id, name, table, sql, rows }: FilesProps) {
   const [said, say] = useState<string | null>(null);
   const [copy, copied] = useCopy("SQL");
   const abort = useRef<AbortController | null>(null);
   useEffect(() => () => abort.current?.abort(), []);
-  const parquet = (query: string): void => {
+  const make = (query: string, format: string): void => {
     abort.current?.abort();
     abort.current = new AbortController();
     copy(null);
     say("The service is making the file…");
-    askFile(query, "parquet", abort.current.signal).then(
+    askFile(query, format, abort.current.signal).then(
       (file) => {
-        save(`${name}.parquet`, file);
+        save(`${name}.${format}`, file);
         say(null);
       },
-      (error: unknown) => say(`It failed: ${error instanceof Error ? error.message : String(error)}. Try again, or take the CSV.`),
+      (error: unknown) => {
+        const problem = problemOf(error);
+        say(`It failed: ${[problem.title, problem.detail].filter((part) => part !== null).join(". ")} Try again, or choose fewer jobs.`);
+      },
     );
   };
   const opened = (): void => {
@@ -86,11 +91,12 @@ function Files({ id, name, table, sql, rows }: FilesProps) {
     <Menu id={`${id}-files`} label="Download" title="What is shown, as a file or as SQL" describe="Downloads" opened={opened}>
       <ul>
         <li>
-          <span>These numbers</span>
-          <span class="small">as shown here</span>
+          <span>{table === null ? "These jobs" : "These numbers"}</span>
+          <span class="small">{table === null ? "all pages, 100,000 at most" : "as shown here"}</span>
           <span class="row">
-            <button type="button" onClick={() => save(`${name}.csv`, new Blob([csv(table())], { type: "text/csv" }))}>CSV</button>
-            {sql !== null && <button type="button" onClick={() => parquet(sql)}>Parquet</button>}
+            {table !== null && <button type="button" onClick={() => save(`${name}.csv`, new Blob([csv(table())], { type: "text/csv" }))}>CSV</button>}
+            {table === null && sql !== null && <button type="button" onClick={() => make(sql, "csv")}>CSV</button>}
+            {sql !== null && <button type="button" onClick={() => make(sql, "parquet")}>Parquet</button>}
           </span>
         </li>
         {rows.length > 0 && (

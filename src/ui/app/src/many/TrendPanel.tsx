@@ -163,6 +163,7 @@ function Notes({ chart, trend, view, band }: { chart: Chart; trend: Trend; view:
     chart.open ? "The last bucket is still filling." : null,
     trend.truncated ? `The ${chart.lines.length} groups with the most jobs are shown; there are more. Filter by ${GROUPINGS.find((one) => one.name === view.by)?.label ?? "something"} to see others.` : null,
     chart.bucket >= 86_400_000 ? "Days are days of UTC." : null,
+    band === null ? null : "Click a point for its jobs; drag to zoom.",
   ].filter((note) => note !== null);
   return notes.length === 0 ? null : <p class="small notes">{notes.join(" ")}</p>;
 }
@@ -273,7 +274,7 @@ function Drawn({ trend, ...props }: Props & { trend: Trend }) {
     <div class="stage" ref={host}>
       {table ? <NumberTable chart={chart} view={view} unit={trend.unit} utc={utc} /> : (
         <div class={wide ? "trend wide" : "trend"}>
-          <div class="plots" role="img" aria-label={sentence(chart, title, trend.unit)} title="Click: the jobs behind a point. Drag: zoom to a time.">
+          <div class="plots" role="img" aria-label={sentence(chart, title, trend.unit)}>
             <div class="plot" ref={main} />
             <p class="strip-title small">Jobs {front === null ? (trend.truncated ? "of these groups" : "") : `of ${front.series.key}`}</p>
             <div class="plot strip" ref={strip} />
