@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(all, [Some(1.5), None, None, None]);
         assert_eq!(
             rows.groups(0).unwrap(),
-            vec![Vec::new(); 3] as Vec<super::super::grouping::Group>
+            vec![super::super::grouping::Group::new(); 3]
         );
         assert!(rows.whole(1).is_err());
     }
