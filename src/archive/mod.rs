@@ -16,8 +16,10 @@ mod erase;
 mod find;
 mod list;
 mod listed;
+mod live;
 mod lookups;
 mod obsolete;
+mod pace;
 mod pending;
 mod publish;
 mod readers;
@@ -41,7 +43,9 @@ pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
+pub use live::LiveSegment;
 pub use lookups::DueLookup;
+pub use pace::Pace;
 pub use pending::{Due, Registration};
 pub use readers::FilePin;
 pub use rewrite::Rewritten;
@@ -59,7 +63,7 @@ use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
-use compact::Unfit;
+use compact::Memory;
 use obsolete::Retired;
 use readers::Readers;
 use segments::Segments;
@@ -109,7 +113,7 @@ pub struct Archive {
     rewriting: Mutex<()>,
     readers: Readers,
     retired: Retired,
-    unfit: Unfit,
+    compaction: Memory,
 }
 
 impl Archive {
@@ -146,7 +150,7 @@ impl Archive {
             rewriting: Mutex::new(()),
             readers: Readers::default(),
             retired: Retired::default(),
-            unfit: Unfit::default(),
+            compaction: Memory::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

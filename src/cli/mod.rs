@@ -2,6 +2,7 @@
 
 mod chart;
 mod client;
+mod compact;
 mod demo;
 mod download;
 mod exit;
@@ -11,10 +12,12 @@ mod serve;
 mod show;
 mod verify;
 
+use crate::archive::{Archive, Settings};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::time::SystemClock;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Archives what each CI job did to its machine.
@@ -37,6 +40,8 @@ enum Command {
     Query(query::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Compact a data directory.
+    Compact(compact::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -75,6 +80,7 @@ fn run(command: Command) -> Result<()> {
         Command::Show(args) => block_on(show::run(args))?,
         Command::Query(args) => block_on(query::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Compact(args) => compact::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));
@@ -92,6 +98,18 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Opens an archive that is there: a command that looks at one must not make one.
+fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
+    if !data_dir.join("FORMAT").is_file() {
+        let message = format!(
+            "{} holds no archive; name it with --data-dir",
+            data_dir.display()
+        );
+        return Err(Error::not_found("no_archive", message));
+    }
+    Archive::open(data_dir, settings, SystemClock::shared())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {

@@ -1,9 +1,8 @@
 //! `tachograph verify`.
 
-use super::out;
-use crate::archive::{Archive, Settings, Verification};
+use super::{existing_archive, out};
+use crate::archive::{Settings, Verification};
 use crate::error::{Error, Result};
-use crate::time::SystemClock;
 use std::path::PathBuf;
 
 /// Error code of an archive in which something does not hold.
@@ -25,14 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    if !args.data_dir.join("FORMAT").is_file() {
-        let message = format!(
-            "{} holds no archive; name it with --data-dir",
-            args.data_dir.display()
-        );
-        return Err(Error::not_found("no_archive", message));
-    }
-    let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;
+    let archive = existing_archive(&args.data_dir, Settings::default())?;
     let found = archive.verify(args.deep, |done, all| {
         if done == all || done.is_multiple_of(100) {
             out::note(&format!("{done} of {all} segments"));

@@ -3,7 +3,7 @@
 use super::hooks::{self, HookService};
 use super::{ops, problem, v1};
 use crate::archive::Archive;
-use crate::ingest::Intake;
+use crate::ingest::{Housekeeping, Intake};
 use crate::limits;
 use crate::query::Query;
 use crate::query::fleet::Fleet;
@@ -34,6 +34,7 @@ pub struct Services {
     pub clock: SharedClock,
     pub queries: Queries,
     pub archive: Arc<Archive>,
+    pub housekeeping: Housekeeping,
     pub metrics: Arc<Metrics>,
 }
 
@@ -78,6 +79,8 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(v1::sql::run_sql))
         .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))
         .routes(routes!(v1::admin::seal))
+        .routes(routes!(v1::admin::compact))
+        .routes(routes!(v1::segments::list_segments))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))

@@ -12,7 +12,7 @@ mod test_table;
 pub use profile::ProfileRequest;
 pub use table::{ProfileTable, Series, Units};
 
-use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView};
+use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView, LiveSegment};
 use crate::error::{Error, Result};
 use crate::model::archived::Bounds;
 use crate::model::id::{JobRef, RegionName, RunnerId, Source};
@@ -20,6 +20,7 @@ use crate::model::registry::Entry;
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::model::scope::Scope;
 use crate::supervise::BlockingPool;
+use crate::time::Date;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,6 +56,15 @@ impl Query {
     #[must_use]
     pub fn new(archive: Arc<Archive>, pool: BlockingPool) -> Self {
         Self { archive, pool }
+    }
+
+    /// The live files from a date on, and whether there are more.
+    ///
+    /// # Errors
+    /// As [`Archive::live_segments`].
+    pub async fn live_segments(&self, from: Option<Date>) -> Result<(Vec<LiveSegment>, bool)> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.live_segments(from)).await
     }
 
     /// A job's record.

@@ -17,6 +17,8 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod compaction;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod crash;

@@ -11,3 +11,4 @@ pub mod profile;
 mod profile_body;
 pub mod registry;
 pub mod sql;
+pub mod segments;
