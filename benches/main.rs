@@ -15,6 +15,7 @@
 
 mod compare;
 mod fetch_decode;
+mod scan;
 
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
@@ -53,7 +54,10 @@ fn main() {
     if wanted.iter().any(|group| group == "compare") {
         compare::run();
     }
-    let without = ["fetch_decode", "joblog", "compare"];
+    if is_wanted("scan") {
+        scan::run();
+    }
+    let without = ["fetch_decode", "joblog", "compare", "scan"];
     let without_corpus = |group: &String| without.contains(&group.as_str());
     if !wanted.is_empty() && wanted.iter().all(without_corpus) {
         // They have no use for the corpus, which takes a while.

@@ -92,6 +92,13 @@ impl Error {
         self
     }
 
+    /// The same failure in other words.
+    #[must_use]
+    pub fn reworded(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// The coarse kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -117,9 +117,14 @@ pub const WAKE_CHUNK: usize = 256;
 /// is what needs a look, not the single job.
 pub const UNREADABLE_LOGGED_MAX: usize = 1_000;
 
+/// Segments that one rewrite reads: of each a decoded page of every column is held, 1.5 MiB of the
+/// samples and 1 MiB of the jobs, 40 MiB in all.
+pub const REWRITE_INPUTS_MAX: usize = 16;
+
 /// Jobs of one import, which make one segment and one batch of the index: at about 600 bytes of index
 /// each the batch has 40 MB, and the rows with their statistics take some 450 MB while it is made.
 pub const IMPORT_JOBS_MAX: usize = 65_536;
+
 /// Problems that a verification describes one by one; the rest is counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
 
@@ -143,6 +148,50 @@ pub const POINTS_MAX: usize = 10_000;
 pub const FILE_NAME_PART_MAX: usize = 80;
 /// Segments kept open with their parsed footers (about 0.2 MiB each).
 pub const OPEN_SEGMENTS_MAX: usize = 256;
+
+/// What a scan holds of jobs that are not sealed: records of about 3 KB and profiles of about 1 KB of
+/// 16,384 jobs, the most that one date has staged.
+pub const SCAN_OVERLAY_BYTES_MAX: usize = 64 << 20;
+/// Staged jobs that a scan decodes at once: 30 rows of 32 columns each are some 4 MiB.
+pub const SCAN_STAGED_JOBS: usize = 512;
+/// Rows of staged jobs that are kept between scans, about 4 KB each.
+pub const SCAN_ROWS_KEPT: usize = 16_384;
+/// Segments of which one scan holds facts of all jobs: those that its threads are at, and one each
+/// that they come from.
+pub const SCAN_FACTS_MAX: usize = 4;
+
+/// Text of a query.
+pub const SQL_BYTES_MAX: usize = 64 << 10;
+/// Parentheses, expressions and queries within each other.
+pub const SQL_NESTING_MAX: usize = 50;
+/// Operators in a query: conditions on 100 columns take 200. Each may be a level of the tree, which
+/// planning walks with a few KiB of stack a level.
+pub const SQL_OPERATORS_MAX: usize = 400;
+/// Tables in a query, each time it names one.
+pub const SQL_TABLES_MAX: usize = 32;
+/// Queries that run at once, each with [`SQL_MEMORY_BYTES`] at most: 1 GiB if all four take it.
+pub const SQL_AT_ONCE: usize = 4;
+/// How long a query waits for others to end.
+pub const SQL_WAIT_MAX: Duration = Duration::from_secs(2);
+/// A query from start to end: a little less than [`REQUEST_TIMEOUT`], so that what it took too long for
+/// is said in its own words.
+pub const SQL_TIME_MAX: Duration = Duration::from_secs(27);
+/// Rows of an answer: what a person or a page looks at. Exports have no such bound.
+pub const SQL_ROWS_MAX: u64 = 100_000;
+/// Bytes of an answer in memory.
+pub const SQL_ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Memory of one query.
+pub const SQL_MEMORY_BYTES: usize = 256 << 20;
+/// What one query may put on disk when its memory is full.
+pub const SQL_SPILL_BYTES_MAX: u64 = 2 << 30;
+/// Queries whose progress can be asked for, running ones and those that ended last.
+pub const SQL_QUERIES_KNOWN: usize = 64;
+/// Rows that go through a plan together: a page of a samples file, eight of a jobs file.
+pub const SQL_BATCH_ROWS: usize = 8_192;
+/// Text that one call of a function may put together for a batch.
+pub const SQL_TEXT_BYTES_MAX: usize = 64 << 20;
+/// Letters of a library's message that are shown.
+pub const SQL_MESSAGE_CHARS_MAX: usize = 400;
 
 /// Threads for short blocking work (reads and writes of the archive).
 pub const BLOCKING_THREADS: usize = 16;

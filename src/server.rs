@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::registry::Declared;
 use crate::outbound::Timeouts;
 use crate::query::Query;
+use crate::query::sql::{Engine, Queries};
 use crate::source_port::MetricSource;
 use crate::supervise::{BlockingPool, Phase, Supervisor};
 use crate::telemetry::Metrics;
@@ -206,6 +207,10 @@ impl Server {
             intake,
             hooks: HookService::new(self.sources(), Arc::clone(&self.clock)),
             query: Query::new(Arc::clone(&self.archive), pool.clone()),
+            queries: Queries::new(
+                Engine::new(Arc::clone(&self.archive))?,
+                Arc::clone(&self.clock),
+            ),
             archive: Arc::clone(&self.archive),
             metrics: Arc::clone(metrics),
         };

@@ -10,6 +10,7 @@ use crate::limits;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -157,6 +158,78 @@ impl BlockingPool {
         outcome
             .await
             .map_err(|error| Error::internal("blocking work panicked").with_source(error))?
+    }
+}
+
+/// Threads for work that takes all of a core for long, apart from those that answer requests.
+#[derive(Debug)]
+pub struct ComputePool {
+    /// Taken when it is dropped.
+    runtime: Option<Runtime>,
+    threads: usize,
+}
+
+impl ComputePool {
+    /// One thread per core.
+    ///
+    /// # Errors
+    /// `Unavailable` if there are no threads to be had.
+    pub fn new(name: &'static str) -> Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name(name)
+            .enable_time()
+            .build();
+        let runtime = runtime.map_err(|error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                "no_threads",
+                "there are no threads to be had; try again later",
+            )
+            .with_source(error)
+        })?;
+        Ok(Self {
+            runtime: Some(runtime),
+            threads,
+        })
+    }
+
+    /// How many threads it has.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `work` on one of its threads.
+    ///
+    /// # Errors
+    /// Whatever `work` returns; `Internal` if it panics.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let Some(runtime) = &self.runtime else {
+            return Err(Error::internal("a pool without threads"));
+        };
+        let outcome = runtime.spawn(async move { work() }).await;
+        outcome.map_err(|error| Error::internal("work panicked").with_source(error))?
+    }
+
+    /// Runs a task on its threads. It ends by itself, or when the pool is dropped.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            drop(runtime.spawn(task));
+        }
+    }
+}
+
+impl Drop for ComputePool {
+    fn drop(&mut self) {
+        // Dropping a runtime waits for its threads, which async code must not.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -11,13 +11,19 @@ mod amend;
 mod bulk;
 mod co_tenants;
 mod commit;
+mod compact;
 mod erase;
 mod find;
 mod list;
 mod listed;
 mod lookups;
+mod obsolete;
 mod pending;
+mod publish;
+mod readers;
 mod registry;
+mod rewrite;
+pub mod scan;
 mod seal;
 mod segments;
 mod stage;
@@ -27,15 +33,18 @@ mod tests;
 mod verify;
 mod visible;
 
-pub use accept::{Acceptance, Accepted};
+pub use accept::{Acceptance, Accepted, SealedFacts};
 pub use bulk::{ImportedJob, ImportedSamples, Reservation};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
+pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
+pub use readers::FilePin;
+pub use rewrite::Rewritten;
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
@@ -50,6 +59,9 @@ use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
+use compact::Unfit;
+use obsolete::Retired;
+use readers::Readers;
 use segments::Segments;
 use staged_dates::StagedDates;
 use std::collections::BTreeSet;
@@ -68,6 +80,8 @@ pub struct Settings {
     pub encoding: ValueEncoding,
     /// When staged jobs are sealed.
     pub seal: SealPolicy,
+    /// When segments are compacted.
+    pub compact: CompactionPolicy,
 }
 
 /// An open archive. Dropping it finishes what was submitted and closes the index.
@@ -87,8 +101,15 @@ pub struct Archive {
     rules: Arc<visible::Rules>,
     /// Pending jobs whose record could not be read, once logged.
     unreadable: Mutex<BTreeSet<JobKey>>,
+    /// Rows of staged jobs, between scans.
+    scan_rows: scan::RowCache,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
+    /// Held while segments are rewritten: one rewrite at a time.
+    rewriting: Mutex<()>,
+    readers: Readers,
+    retired: Retired,
+    unfit: Unfit,
 }
 
 impl Archive {
@@ -120,7 +141,12 @@ impl Archive {
             settings,
             declared: RwLock::default(),
             unreadable: Mutex::default(),
+            scan_rows: scan::RowCache::default(),
             sealing: Mutex::new(()),
+            rewriting: Mutex::new(()),
+            readers: Readers::default(),
+            retired: Retired::default(),
+            unfit: Unfit::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

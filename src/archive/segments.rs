@@ -46,6 +46,16 @@ pub(super) struct OpenSegment {
 }
 
 impl OpenSegment {
+    /// Its jobs file.
+    pub(super) fn jobs(&self) -> &JobsFile {
+        &self.jobs
+    }
+
+    /// Its samples file.
+    pub(super) fn samples(&self) -> &VerifiedFile {
+        &self.samples
+    }
+
     /// A job's row as it was sealed.
     pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
         let row = self.jobs.read(num::to_usize(job.jobs_row))?;
@@ -79,6 +89,14 @@ impl OpenSegment {
             check_row(row, job)?;
         }
         Ok(rows)
+    }
+
+    /// Its file of a table.
+    pub(super) fn file(&self, table: Table) -> &VerifiedFile {
+        match table {
+            Table::Jobs => self.jobs.file(),
+            Table::Samples => self.samples(),
+        }
     }
 
     /// A job's samples.
@@ -128,6 +146,12 @@ impl Segments {
         Some(Arc::clone(segment))
     }
 
+    /// Closes segments that nobody is led to any more, as soon as those who read them are done.
+    pub(super) fn forget(&self, ids: &[SegmentId]) {
+        let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.segments.retain(|id, _| !ids.contains(id));
+    }
+
     fn put(&self, id: SegmentId, segment: &Arc<OpenSegment>) {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.segments.len() >= limits::OPEN_SEGMENTS_MAX {
@@ -163,7 +187,19 @@ impl Archive {
                 format!("segment {seq} of {date} is not in the index"),
             )
         })?;
-        let segment = Arc::new(self.open_files(id, &entry)?);
+        self.open_known(id, &entry)
+    }
+
+    /// Opens a segment whose entry is at hand, or takes it from the open ones.
+    pub(super) fn open_known(
+        &self,
+        id: SegmentId,
+        entry: &SegmentEntry,
+    ) -> Result<Arc<OpenSegment>> {
+        if let Some(segment) = self.segments.get(id) {
+            return Ok(segment);
+        }
+        let segment = Arc::new(self.open_files(id, entry)?);
         self.segments.put(id, &segment);
         Ok(segment)
     }

@@ -51,6 +51,21 @@ impl Client {
             .map_err(|error| self.unusable(path, error))
     }
 
+    /// The body of the answer to a query, which carries its id.
+    pub(super) async fn query(&self, id: &str, body: &Value) -> Result<Vec<u8>> {
+        let path = "/api/v1/sql";
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .header("x-query-id", id)
+            .json(body);
+        let response = self.answered(request).await?;
+        let answer = response.bytes().await;
+        answer
+            .map(Vec::from)
+            .map_err(|error| self.unusable(path, error))
+    }
+
     fn unusable(&self, path: &str, error: reqwest::Error) -> Error {
         let message = format!("{}{path} gave an answer that is not ours", self.base);
         Error::new(ErrorKind::Upstream, "service_answer", message).with_source(error)
@@ -66,6 +81,11 @@ impl Client {
             Some(body) => request.json(body),
             None => request,
         };
+        self.answered(request).await
+    }
+
+    /// The answer to a request, if it is a good one.
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|error| {
             let message = format!(
                 "no answer from {}; is the service running there? (--server URL)",

@@ -6,6 +6,7 @@ mod demo;
 mod download;
 mod exit;
 mod out;
+mod query;
 mod serve;
 mod show;
 mod verify;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::Args),
     /// Show a job in the terminal.
     Show(show::Args),
+    /// Ask a question over every job, in SQL.
+    Query(query::Args),
     /// Check a data directory.
     Verify(verify::Args),
     /// Look at the configuration.
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Serve(args) => block_on(serve::run(args))?,
         Command::Demo(args) => block_on(demo::run(args))?,
         Command::Show(args) => block_on(show::run(args))?,
+        Command::Query(args) => block_on(query::run(args))?,
         Command::Verify(args) => verify::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {

@@ -6,6 +6,7 @@ use crate::archive::Archive;
 use crate::ingest::Intake;
 use crate::limits;
 use crate::query::Query;
+use crate::query::sql::Queries;
 use crate::telemetry::Metrics;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, StatusCode};
@@ -27,6 +28,7 @@ pub struct Services {
     pub intake: Intake,
     pub hooks: HookService,
     pub query: Query,
+    pub queries: Queries,
     pub archive: Arc<Archive>,
     pub metrics: Arc<Metrics>,
 }
@@ -39,6 +41,7 @@ pub struct Services {
     ),
     tags(
         (name = "jobs", description = "Job events, records, profiles"),
+        (name = "fleet", description = "Questions over every job"),
         (name = "hooks", description = "Webhooks of CI systems"),
         (name = "registry", description = "Regions and runners"),
         (name = "operations", description = "Health, metrics, administration")
@@ -64,6 +67,8 @@ fn routes() -> OpenApiRouter<Services> {
             v1::registry::delete_runner
         ))
         .routes(routes!(hooks::gitlab))
+        .routes(routes!(v1::sql::run_sql))
+        .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))
         .routes(routes!(v1::admin::seal))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))

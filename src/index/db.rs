@@ -170,6 +170,16 @@ impl Snapshot<'_> {
         bytes.map(|bytes| F::decode_value(&bytes)).transpose()
     }
 
+    /// The value of a key as it is stored.
+    ///
+    /// # Errors
+    /// `Unavailable` if RocksDB fails.
+    pub fn get_bytes<F: Family>(&self, key: &F::Key) -> Result<Option<Vec<u8>>> {
+        self.snapshot
+            .get_cf(self.index.family::<F>()?, key_of::<F>(key))
+            .map_err(storage_error("reading"))
+    }
+
     /// Visits entries whose key starts with `prefix`, from `start` on, in key order, until `visit`
     /// says `false`.
     ///

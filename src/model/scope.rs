@@ -26,6 +26,12 @@ impl Scope {
         Self(Allowed::Projects(projects.into_iter().collect()))
     }
 
+    /// Whether everything may be seen.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        matches!(self.0, Allowed::All)
+    }
+
     /// Whether jobs of `project` may be seen.
     #[must_use]
     pub fn allows(&self, project: ProjectKey) -> bool {

@@ -3,6 +3,7 @@
 mod down_sample;
 pub mod output;
 mod profile;
+pub mod sql;
 mod table;
 #[cfg(test)]
 mod test_table;

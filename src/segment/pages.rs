@@ -148,15 +148,22 @@ fn odd(what: &str) -> ParquetError {
 
 /// The header of a V2 data page (Thrift, compact protocol).
 #[derive(Debug, PartialEq, Eq)]
-struct Header {
-    uncompressed: u32,
-    values: u32,
-    nulls: u32,
-    rows: u32,
-    encoding: Encoding,
-    def_levels: u32,
-    rep_levels: u32,
-    is_compressed: bool,
+pub(super) struct Header {
+    pub(super) uncompressed: u32,
+    pub(super) values: u32,
+    pub(super) nulls: u32,
+    pub(super) rows: u32,
+    pub(super) encoding: Encoding,
+    pub(super) def_levels: u32,
+    pub(super) rep_levels: u32,
+    pub(super) is_compressed: bool,
+}
+
+/// The header of a dictionary page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DictionaryHeader {
+    pub(super) uncompressed: u32,
+    pub(super) values: u32,
 }
 
 /// Field types of the compact protocol that a page header of ours holds.
@@ -165,12 +172,24 @@ const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const I32: u8 = 5;
 const STRUCT: u8 = 12;
-/// `PageType::DATA_PAGE_V2`.
+/// `PageType::DATA_PAGE_V2`, and the field of its own header.
 const DATA_PAGE_V2: u32 = 3;
+const DATA_HEADER: u32 = 8;
+/// `PageType::DICTIONARY_PAGE`, and the field of its own header.
+const DICTIONARY_PAGE: u32 = 2;
+const DICTIONARY_HEADER: u32 = 7;
 
-impl Header {
-    /// The header and its length.
-    fn parse(bytes: &[u8]) -> Result<(Self, usize)> {
+/// The numbers of a page header and of the header inside it, by field.
+struct Fields {
+    outer: [u32; 9],
+    inner: [u32; 9],
+    is_compressed: bool,
+    len: usize,
+}
+
+impl Fields {
+    /// The fields of a header whose own header stands in field `nested`.
+    fn parse(bytes: &[u8], nested: u32) -> Result<Self> {
         let mut reader = Compact {
             bytes,
             at: 0,
@@ -179,27 +198,61 @@ impl Header {
         let (mut outer, mut inner) = ([0u32; 9], [0u32; 9]);
         let mut is_compressed = true;
         while let Some((id, kind)) = reader.field()? {
-            match (id, kind) {
-                (8, STRUCT) => {
-                    reader.last = 0;
-                    while let Some((id, kind)) = reader.field()? {
-                        match kind {
-                            TRUE | FALSE if id == 7 => is_compressed = kind == TRUE,
-                            _ => reader.number(id, kind, &mut inner)?,
-                        }
-                    }
-                    reader.last = 8;
-                }
-                _ => reader.number(id, kind, &mut outer)?,
+            if (id, kind) != (nested, STRUCT) {
+                reader.number(id, kind, &mut outer)?;
+                continue;
             }
+            reader.last = 0;
+            while let Some((id, kind)) = reader.field()? {
+                match kind {
+                    // Of a data page whether it is compressed, of a dictionary whether it is sorted.
+                    TRUE | FALSE => is_compressed = kind == TRUE,
+                    _ => reader.number(id, kind, &mut inner)?,
+                }
+            }
+            reader.last = nested;
         }
-        let [_, page_type, uncompressed, ..] = outer;
-        let [_, values, nulls, rows, encoding, def_levels, rep_levels, ..] = inner;
+        Ok(Self {
+            outer,
+            inner,
+            is_compressed,
+            len: reader.at,
+        })
+    }
+}
+
+impl DictionaryHeader {
+    /// The header and its length.
+    pub(super) fn parse(bytes: &[u8]) -> Result<(Self, usize)> {
+        let fields = Fields::parse(bytes, DICTIONARY_HEADER)?;
+        let ([_, page_type, uncompressed, ..], [_, values, encoding, ..]) =
+            (fields.outer, fields.inner);
+        // PLAIN, or PLAIN_DICTIONARY as older writers called it.
+        if page_type != DICTIONARY_PAGE || !matches!(encoding, 0 | 2) {
+            return Err(odd("a page is no dictionary page"));
+        }
+        let header = Self {
+            uncompressed,
+            values,
+        };
+        Ok((header, fields.len))
+    }
+}
+
+impl Header {
+    /// The header and its length.
+    pub(super) fn parse(bytes: &[u8]) -> Result<(Self, usize)> {
+        let fields = Fields::parse(bytes, DATA_HEADER)?;
+        let is_compressed = fields.is_compressed;
+        let [_, page_type, uncompressed, ..] = fields.outer;
+        let [_, values, nulls, rows, encoding, def_levels, rep_levels, ..] = fields.inner;
         let encoding = match encoding {
             0 => Encoding::PLAIN,
             5 => Encoding::DELTA_BINARY_PACKED,
+            7 => Encoding::DELTA_BYTE_ARRAY,
+            8 => Encoding::RLE_DICTIONARY,
             9 => Encoding::BYTE_STREAM_SPLIT,
-            _ => return Err(odd("a page has an encoding that samples files do not use")),
+            _ => return Err(odd("a page has an encoding that segment files do not use")),
         };
         if page_type != DATA_PAGE_V2 {
             return Err(odd("a page is no V2 data page"));
@@ -214,7 +267,7 @@ impl Header {
             rep_levels,
             is_compressed,
         };
-        Ok((header, reader.at))
+        Ok((header, fields.len))
     }
 }
 
@@ -272,7 +325,7 @@ impl Compact<'_> {
                 Ok(())
             }
             _ => Err(odd(
-                "a page header holds a field that samples files do not use",
+                "a page header holds a field that segment files do not use",
             )),
         }
     }
@@ -315,6 +368,7 @@ mod tests {
         #[test]
         fn hostile_headers_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _outcome = Header::parse(&bytes);
+            let _outcome = DictionaryHeader::parse(&bytes);
         }
     }
 }

@@ -7,3 +7,4 @@ pub mod jobs;
 pub mod profile;
 mod profile_body;
 pub mod registry;
+pub mod sql;

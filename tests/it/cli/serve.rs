@@ -23,7 +23,7 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    async fn start(data: &Path) -> Self {
+    pub(crate) async fn start(data: &Path) -> Self {
         Self::with(data, &[]).await
     }
 

@@ -1,0 +1,230 @@
+//! Scans: everything that is archived, as columns, in one consistent view.
+//!
+//! Called by `query`. A [`ScanView`] is one snapshot of the index: its segments, the jobs that are
+//! staged, and what was said of sealed jobs since. A [`Unit`] is a piece of it that is decoded at
+//! once: a row group of a segment file, or some staged or amended jobs. Rows that the scope does not
+//! allow, and rows of sealed jobs that an amendment replaces, are hidden here and nowhere else.
+
+mod changes;
+mod facts;
+mod overlay;
+mod unit;
+
+pub use crate::segment::dir::Table;
+pub use crate::segment::scan::{
+    Bound, ColumnBounds, Scratch, StoredColumn, StoredKind, job_columns, logical, sample_columns,
+};
+pub use facts::JobFacts;
+pub use unit::{Unit, UnitReader};
+
+use super::Archive;
+use super::readers::FilePin;
+use super::segments::OpenSegment;
+use super::visible::{Sight, Visibility};
+use crate::error::Result;
+use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
+use crate::limits;
+use crate::model::id::{JobKey, ProjectKey};
+use crate::model::scope::Scope;
+use crate::time::{Date, TimeRange, TimestampMs};
+use changes::Changes;
+use overlay::Overlay;
+pub(super) use overlay::RowCache;
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A segment of a view, not necessarily open.
+#[derive(Debug, Clone)]
+pub struct SegmentRef {
+    id: SegmentId,
+    entry: Arc<SegmentEntry>,
+}
+
+impl SegmentRef {
+    /// Its date.
+    #[must_use]
+    pub fn date(&self) -> Date {
+        self.id.date
+    }
+
+    /// Earliest start and latest end of its jobs.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        TimeRange::new(self.entry.info.from, self.entry.info.to)
+    }
+
+    /// Rows that its file of a table has.
+    #[must_use]
+    pub fn rows(&self, table: Table) -> u64 {
+        match table {
+            Table::Jobs => self.entry.info.jobs,
+            Table::Samples => self.entry.info.rows,
+        }
+    }
+}
+
+/// One consistent view of everything that is archived.
+pub struct ScanView {
+    archive: Arc<Archive>,
+    _pin: FilePin,
+    scope: Scope,
+    segments: Vec<SegmentRef>,
+    overlay: Overlay,
+    visibility: Visibility,
+    /// What differs from the files of the segments that were asked for last, and the facts of their jobs.
+    changes: Recent<Changes>,
+    facts: Recent<JobFacts>,
+}
+
+impl fmt::Debug for ScanView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScanView")
+            .field("segments", &self.segments.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    /// A view of what is archived now, for a reader with this scope.
+    ///
+    /// # Errors
+    /// `Data` if the index is damaged, `Overloaded` if too much is staged, `Unavailable` if RocksDB
+    /// fails.
+    pub fn scan(self: &Arc<Self>, scope: &Scope) -> Result<ScanView> {
+        // Before the snapshot: what it names stays.
+        let pin = self.pin_files();
+        let snapshot = self.index.snapshot();
+        let mut segments = Vec::new();
+        snapshot.scan::<Segments>(&[], None, |id, entry| {
+            let entry = Arc::new(entry);
+            segments.push(SegmentRef { id, entry });
+            Ok(true)
+        })?;
+        let visibility = self.visibility(&snapshot)?;
+        Ok(ScanView {
+            archive: Arc::clone(self),
+            _pin: pin,
+            scope: scope.clone(),
+            segments,
+            overlay: Overlay::read(&snapshot, scope, &visibility)?,
+            visibility,
+            changes: Recent::default(),
+            facts: Recent::default(),
+        })
+    }
+
+    /// Where a query may put what does not fit in memory.
+    #[must_use]
+    pub fn spill_path(&self) -> PathBuf {
+        self.dir.root().join("tmp")
+    }
+}
+
+impl ScanView {
+    /// Its segments, by date.
+    #[must_use]
+    pub fn segments(&self) -> &[SegmentRef] {
+        &self.segments
+    }
+
+    /// Rows of a table, if that is known without reading: nothing is hidden, nothing is staged.
+    #[must_use]
+    pub fn exact_rows(&self, table: Table) -> Option<u64> {
+        let shown = |one: &SegmentRef| self.visibility.shows_all_of(one.id.date);
+        let plain =
+            self.overlay.is_empty() && self.scope.is_unlimited() && self.segments.iter().all(shown);
+        plain.then(|| self.segments.iter().map(|one| one.rows(table)).sum())
+    }
+
+    /// The units of a segment: one per row group of the table's file, and one for rows that are no more
+    /// as they stand there.
+    ///
+    /// # Errors
+    /// `Data` if the segment is damaged, `Unavailable` if it cannot be read.
+    pub fn units(&self, segment: &SegmentRef, table: Table) -> Result<Vec<Unit>> {
+        let open = self.open(segment)?;
+        let groups = open.file(table).metadata.num_row_groups();
+        let changes = self.changes(segment)?;
+        let mut units: Vec<Unit> = (0..groups)
+            .map(|group| Unit::sealed(&open, segment, table, group))
+            .collect();
+        if table == Table::Jobs && !changes.rows.is_empty() {
+            units.push(Unit::changed(segment, changes));
+        }
+        Ok(units)
+    }
+
+    /// The units of jobs that are in no segment yet.
+    #[must_use]
+    pub fn staged_units(&self, table: Table) -> Vec<Unit> {
+        self.overlay.units(table)
+    }
+
+    fn open(&self, segment: &SegmentRef) -> Result<Arc<OpenSegment>> {
+        self.archive.open_known(segment.id, &segment.entry)
+    }
+
+    /// What is seen of a job of a segment; `None` if nothing is.
+    fn sight(
+        &self,
+        segment: &SegmentRef,
+        project: ProjectKey,
+        job: JobKey,
+        finished_at: Option<TimestampMs>,
+    ) -> Option<Sight> {
+        let date = segment.id.date;
+        let allowed = self.scope.allows(project);
+        let sight = self.visibility.sight(project, job, date, finished_at);
+        sight.filter(|_| allowed)
+    }
+
+    fn changes(&self, segment: &SegmentRef) -> Result<Arc<Changes>> {
+        let amended = self.overlay.amended(segment.id);
+        if amended.is_empty() && self.visibility.shows_all_of(segment.id.date) {
+            return Ok(Arc::default());
+        }
+        self.changes.get(segment.id, || {
+            Changes::read(self, segment, &*self.open(segment)?, amended)
+        })
+    }
+
+    /// The facts of the jobs whose samples are in a unit.
+    ///
+    /// # Errors
+    /// `Data` if the jobs file is damaged, `Unavailable` if it cannot be read.
+    pub fn facts(&self, reader: &UnitReader) -> Result<Arc<JobFacts>> {
+        match reader.segment() {
+            None => Ok(Arc::new(JobFacts::of_rows(reader.job_rows()))),
+            Some(segment) => self
+                .facts
+                .get(segment.id, || JobFacts::of_segment(self, segment)),
+        }
+    }
+}
+
+/// Things of the segments that a scan is at: made once, and let go of soon.
+#[derive(Debug)]
+struct Recent<T>(Mutex<VecDeque<(SegmentId, Arc<T>)>>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Recent<T> {
+    fn get(&self, id: SegmentId, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, own)) = known.iter().find(|(known, _)| *known == id) {
+            return Ok(Arc::clone(own));
+        }
+        let own = Arc::new(make()?);
+        if known.len() >= limits::SCAN_FACTS_MAX {
+            known.pop_front();
+        }
+        known.push_back((id, Arc::clone(&own)));
+        Ok(own)
+    }
+}

@@ -1,0 +1,249 @@
+//! Blocks of values: the bytes in which a group's values are held and handed on.
+//!
+//! Layout, all little-endian: kind (1 byte: 1 plain, 2 counted), tag (1), number of entries (u32),
+//! their weight (u64), smallest and largest value (i64 each), length of what follows (u32). Plain:
+//! shift and width (1 byte each), then per value `(value - smallest) >> shift` in `width` bytes.
+//! Counted: per distinct value, ascending, the difference to the one before (the first to the
+//! smallest) and its weight, as varints.
+
+use super::values::Tag;
+
+const PLAIN: u8 = 1;
+const COUNTED: u8 = 2;
+const HEADER: usize = 34;
+
+/// A value and its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) value: i64,
+    pub(super) weight: u64,
+}
+
+/// A block that was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block<'a> {
+    kind: u8,
+    pub(super) tag: Tag,
+    pub(super) count: u32,
+    pub(super) weight: u64,
+    pub(super) min: i64,
+    pub(super) max: i64,
+    body: &'a [u8],
+}
+
+/// Appends values that weigh 1 each.
+pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
+    let (Some(min), Some(max)) = (values.iter().min(), values.iter().max()) else {
+        return;
+    };
+    let offset = |value: &i64| value.wrapping_sub(*min).cast_unsigned();
+    let used = values.iter().map(offset).fold(0, |all, own| all | own);
+    let shift = if used == 0 { 0 } else { used.trailing_zeros() };
+    let bits = u64::BITS - (offset(max) >> shift).leading_zeros();
+    let width = usize::try_from(bits.div_ceil(8)).unwrap_or(8);
+    let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
+    header(PLAIN, tag, (count, u64::from(count)), (*min, *max), out);
+    let body = 2 + values.len() * width;
+    out.extend(u32::try_from(body).unwrap_or(u32::MAX).to_le_bytes());
+    out.push(u8::try_from(shift).unwrap_or(0));
+    out.push(u8::try_from(width).unwrap_or(8));
+    let offsets = values.iter().map(|value| offset(value) >> shift);
+    match width {
+        0 => {}
+        1 => pack::<1>(offsets, out),
+        2 => pack::<2>(offsets, out),
+        3 => pack::<3>(offsets, out),
+        4 => pack::<4>(offsets, out),
+        5 => pack::<5>(offsets, out),
+        6 => pack::<6>(offsets, out),
+        7 => pack::<7>(offsets, out),
+        _ => pack::<8>(offsets, out),
+    }
+}
+
+/// Appends the lowest bytes of numbers.
+fn pack<const WIDTH: usize>(numbers: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+    for number in numbers {
+        let bytes = number.to_le_bytes();
+        out.extend_from_slice(bytes.first_chunk::<WIDTH>().map_or(&[], |own| own));
+    }
+}
+
+/// Reads what [`pack`] wrote.
+fn unpack<const WIDTH: usize>(packed: &[u8], mut visit: impl FnMut(u64)) {
+    let (numbers, _) = packed.as_chunks::<WIDTH>();
+    for bytes in numbers {
+        let mut word = [0u8; 8];
+        if let Some(own) = word.first_chunk_mut::<WIDTH>() {
+            *own = *bytes;
+        }
+        visit(u64::from_le_bytes(word));
+    }
+}
+
+/// Appends entries in ascending order; equal values become one.
+pub(super) fn write_counted(tag: Tag, entries: impl Iterator<Item = Entry>, out: &mut Vec<u8>) {
+    let (mut count, mut weight) = (0u32, 0u64);
+    let mut body = Vec::new();
+    let mut first = None;
+    let mut held: Option<Entry> = None;
+    let mut last = 0;
+    let mut put = |entry: Entry, last: &mut i64| {
+        varint(entry.value.wrapping_sub(*last).cast_unsigned(), &mut body);
+        varint(entry.weight, &mut body);
+        *last = entry.value;
+        count += 1;
+        weight = weight.saturating_add(entry.weight);
+    };
+    for entry in entries {
+        if first.is_none() {
+            first = Some(entry.value);
+            last = entry.value;
+        }
+        match &mut held {
+            Some(own) if own.value == entry.value => {
+                own.weight = own.weight.saturating_add(entry.weight);
+            }
+            _ => {
+                if let Some(own) = held.replace(entry) {
+                    put(own, &mut last);
+                }
+            }
+        }
+    }
+    let (Some(min), Some(own)) = (first, held) else {
+        return;
+    };
+    put(own, &mut last);
+    header(COUNTED, tag, (count, weight), (min, own.value), out);
+    out.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.append(&mut body);
+}
+
+fn header(kind: u8, tag: Tag, (count, weight): (u32, u64), range: (i64, i64), out: &mut Vec<u8>) {
+    out.extend([kind, tag]);
+    out.extend(count.to_le_bytes());
+    out.extend(weight.to_le_bytes());
+    out.extend(range.0.to_le_bytes());
+    out.extend(range.1.to_le_bytes());
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        let [low, ..] = value.to_le_bytes();
+        out.push(low | 0x80);
+        value >>= 7;
+    }
+    let [low, ..] = value.to_le_bytes();
+    out.push(low);
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+fn read_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let [byte] = take(rest)?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// The blocks that stand in `bytes`; a `None` among them ends them, since what follows is not readable.
+pub(super) fn blocks(mut bytes: &[u8]) -> impl Iterator<Item = Option<Block<'_>>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let block = read(&mut bytes);
+        if block.is_none() {
+            bytes = &[];
+        }
+        Some(block)
+    })
+}
+
+fn read<'a>(rest: &mut &'a [u8]) -> Option<Block<'a>> {
+    if rest.len() < HEADER {
+        return None;
+    }
+    let [kind, tag] = take(rest)?;
+    let count = u32::from_le_bytes(take(rest)?);
+    let weight = u64::from_le_bytes(take(rest)?);
+    let min = i64::from_le_bytes(take(rest)?);
+    let max = i64::from_le_bytes(take(rest)?);
+    let len = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
+    let (body, after) = rest.split_at_checked(len)?;
+    *rest = after;
+    let block = Block {
+        kind,
+        tag,
+        count,
+        weight,
+        min,
+        max,
+        body,
+    };
+    matches!(kind, PLAIN | COUNTED).then_some(block)
+}
+
+impl<'a> Block<'a> {
+    /// Whether it holds distinct values with their weights.
+    pub(super) fn is_counted(&self) -> bool {
+        self.kind == COUNTED
+    }
+
+    /// Bits in which its values differ from its smallest one, coarsely: none below the shift.
+    pub(super) fn grain(&self) -> u64 {
+        match (self.kind, self.body) {
+            (PLAIN, [_, 0, ..]) => 0,
+            (PLAIN, [shift, ..]) => 1u64.checked_shl(u32::from(*shift)).unwrap_or(0),
+            _ => 1,
+        }
+    }
+
+    /// Reads its values, and their weights if it is counted (none weigh 1 then, or all do).
+    pub(super) fn read(&self, values: &mut Vec<i64>, weights: &mut Vec<u64>) {
+        values.clear();
+        weights.clear();
+        match (self.kind, self.body) {
+            (PLAIN, [shift, width, packed @ ..]) => {
+                let (min, shift) = (self.min, u32::from(*shift));
+                values.reserve(packed.len() / usize::from((*width).max(1)));
+                let mut push = |number: u64| {
+                    let offset = number.checked_shl(shift).unwrap_or(0);
+                    values.push(min.wrapping_add(offset.cast_signed()));
+                };
+                match width {
+                    0 => (0..self.count).for_each(|_| push(0)),
+                    1 => unpack::<1>(packed, push),
+                    2 => unpack::<2>(packed, push),
+                    3 => unpack::<3>(packed, push),
+                    4 => unpack::<4>(packed, push),
+                    5 => unpack::<5>(packed, push),
+                    6 => unpack::<6>(packed, push),
+                    7 => unpack::<7>(packed, push),
+                    _ => unpack::<8>(packed, push),
+                }
+            }
+            (COUNTED, body) => {
+                let (mut rest, mut last) = (body, self.min);
+                while let (Some(step), Some(weight)) =
+                    (read_varint(&mut rest), read_varint(&mut rest))
+                {
+                    last = last.wrapping_add(step.cast_signed());
+                    values.push(last);
+                    weights.push(weight);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Floats as integers: exactly, and in order.
+
+use super::values::{BITS, Tag, WHOLE};
+use crate::num;
+
+/// Scales that are tried, most likely ones first: whole numbers, ratios and cores, hundredths, micros.
+const SCALES: [Tag; 5] = [WHOLE, 4, 2, 3, 6];
+/// Adding it moves a float below [`EXACT`] so that its lowest bits are the nearest whole number.
+const WHOLES: f64 = 6_755_399_441_055_744.0;
+/// 2^51: below it floats and integers are the same without loss, in both directions.
+const EXACT: f64 = 2_251_799_813_685_248.0;
+
+fn power(tag: Tag) -> f64 {
+    10f64.powi(i32::from(tag))
+}
+
+/// The float of an integer.
+pub(super) fn value(integer: i64, tag: Tag) -> f64 {
+    match tag {
+        BITS => from_ordered(integer),
+        WHOLE => num::to_f64(integer),
+        _ => num::to_f64(integer) / power(tag),
+    }
+}
+
+/// A float's bits as an integer of the same order; NaN stands behind everything.
+pub(super) fn to_ordered(value: f64) -> i64 {
+    // All zeros and all NaNs are one value each.
+    let value = if value.is_nan() {
+        f64::NAN
+    } else {
+        value + 0.0
+    };
+    let bits = value.to_bits().cast_signed();
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+fn from_ordered(ordered: i64) -> f64 {
+    let bits = ordered ^ ((ordered >> 63).cast_unsigned() >> 1).cast_signed();
+    f64::from_bits(bits.cast_unsigned())
+}
+
+/// Writes floats as integers of one meaning, that of `guess` if possible.
+pub(super) fn to_integers(floats: &[f64], guess: Tag, out: &mut Vec<i64>) -> Tag {
+    let others = SCALES.into_iter().filter(|tag| *tag != guess);
+    for tag in [guess].into_iter().chain(others).filter(|tag| *tag != BITS) {
+        if scaled(floats, tag, out) {
+            return tag;
+        }
+    }
+    out.clear();
+    out.extend(floats.iter().map(|value| to_ordered(*value)));
+    BITS
+}
+
+/// Whether all floats are integers over that power of ten, and nothing else is the same float. Without a
+/// branch and without a call per value, so that several are looked at at once.
+fn scaled(floats: &[f64], tag: Tag, out: &mut Vec<i64>) -> bool {
+    out.clear();
+    let power = power(tag);
+    let mut exact = true;
+    out.extend(floats.iter().map(|float| {
+        let scaled = float * power;
+        let moved = scaled + WHOLES;
+        // Minus zero is zero to every comparison; the sign of a zero is no part of a quantile.
+        exact &= scaled.abs() < EXACT && (moved - WHOLES) / power == *float;
+        let bits = moved.to_bits().wrapping_sub(WHOLES.to_bits());
+        bits.cast_signed()
+    }));
+    exact
+}

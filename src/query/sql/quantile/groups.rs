@@ -1,0 +1,366 @@
+//! Quantiles of groups: DataFusion's accumulators over [`Values`].
+//!
+//! One implementation for groups and for a whole table. A partition's state is the blocks of its
+//! groups, so that merging partitions copies bytes.
+
+use super::float;
+use super::values::{Tag, Values, WHOLE};
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Decimal128Array, Float64Array,
+    Int32Array, Int64Array, LargeBinaryBuilder, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::and;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use std::mem::size_of;
+use std::sync::Arc;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ask {
+    /// Type of the values and of the answer.
+    pub(super) kind: DataType,
+    /// Billionths.
+    pub(super) share: u32,
+    /// Whether the second argument is a weight.
+    pub(super) weighted: bool,
+}
+
+/// Quantiles of groups.
+#[derive(Debug)]
+pub(super) struct QuantileGroups {
+    ask: Ask,
+    groups: Vec<Values>,
+    /// How the last floats were read: the next ones are most likely the same.
+    guess: Tag,
+    heap_bytes: usize,
+    integers: Vec<i64>,
+}
+
+/// Values of a batch as integers, and how to read them.
+struct Batch<'a> {
+    values: &'a [i64],
+    tag: Tag,
+}
+
+impl QuantileGroups {
+    pub(super) fn new(ask: Ask) -> Self {
+        Self {
+            ask,
+            groups: Vec::new(),
+            guess: WHOLE,
+            heap_bytes: 0,
+            integers: Vec::new(),
+        }
+    }
+
+    fn change(&mut self, group: usize, change: impl FnOnce(&mut Values)) {
+        if let Some(values) = self.groups.get_mut(group) {
+            let before = values.heap_bytes();
+            change(values);
+            self.heap_bytes += values.heap_bytes();
+            self.heap_bytes -= before;
+        }
+    }
+
+    /// Adds a batch; `group_of` says the group of each row, none means that there is one.
+    fn add(
+        &mut self,
+        arguments: &[ArrayRef],
+        group_of: Option<&[usize]>,
+        filter: Option<&BooleanArray>,
+    ) -> Result<()> {
+        let Some(values) = arguments.first() else {
+            return internal_err!("a quantile without values");
+        };
+        let mut integers = std::mem::take(&mut self.integers);
+        let tag = to_integers(values, self.guess, &mut integers)?;
+        self.guess = tag;
+        let weights = self.weights(arguments)?;
+        let counted = counted(values.nulls(), filter, weights.as_ref())?;
+        let batch = Batch {
+            values: &integers,
+            tag,
+        };
+        match (counted, weights) {
+            (None, None) => self.runs(&batch, group_of),
+            (Some(counted), None) => {
+                for (from, to) in counted.valid_slices() {
+                    let values = batch.values.get(from..to).unwrap_or_default();
+                    let own = group_of.and_then(|group_of| group_of.get(from..to));
+                    self.runs(&Batch { values, tag }, own);
+                }
+            }
+            (counted, Some(weights)) => self.weighted(&batch, group_of, counted.as_ref(), &weights),
+        }
+        self.integers = integers;
+        Ok(())
+    }
+
+    fn weights(&self, arguments: &[ArrayRef]) -> Result<Option<Int64Array>> {
+        if !self.ask.weighted {
+            return Ok(None);
+        }
+        let weights = arguments
+            .get(1)
+            .and_then(|own| own.as_primitive_opt::<Int64Type>());
+        match weights {
+            Some(weights) => Ok(Some(weights.clone())),
+            None => internal_err!("a weight is no BIGINT"),
+        }
+    }
+
+    /// Rows of one group that lie behind one another, together.
+    fn runs(&mut self, batch: &Batch<'_>, group_of: Option<&[usize]>) {
+        let Some(group_of) = group_of else {
+            self.change(0, |own| own.push(batch.values, batch.tag));
+            return;
+        };
+        let mut rest = batch.values;
+        for run in group_of.chunk_by(|a, b| a == b) {
+            let (own, after) = rest.split_at_checked(run.len()).unwrap_or((rest, &[]));
+            rest = after;
+            if let Some(group) = run.first() {
+                self.change(*group, |values| values.push(own, batch.tag));
+            }
+        }
+    }
+
+    fn weighted(
+        &mut self,
+        batch: &Batch<'_>,
+        group_of: Option<&[usize]>,
+        counted: Option<&NullBuffer>,
+        weights: &Int64Array,
+    ) {
+        for (row, (value, weight)) in batch.values.iter().zip(weights.values()).enumerate() {
+            // A row without weight says nothing.
+            let weight = u64::try_from(*weight).ok().filter(|own| *own > 0);
+            let (Some(weight), true) = (weight, counted.is_none_or(|own| own.is_valid(row))) else {
+                continue;
+            };
+            let group = group_of.map_or(0, |group_of| group_of.get(row).copied().unwrap_or(0));
+            self.change(group, |own| own.push_weighted(*value, weight, batch.tag));
+        }
+    }
+
+    fn grow(&mut self, groups: usize) {
+        if self.groups.len() < groups {
+            self.groups.resize(groups, Values::default());
+        }
+    }
+
+    fn emit(&mut self, emit_to: EmitTo) -> Vec<Values> {
+        let emitted = emit_to.take_needed(&mut self.groups);
+        let bytes: usize = emitted.iter().map(Values::heap_bytes).sum();
+        self.heap_bytes -= bytes;
+        emitted
+    }
+
+    fn answers(&self, groups: Vec<Values>) -> Result<ArrayRef> {
+        let share = self.ask.share;
+        let found = groups.into_iter().map(|own| own.quantile(share));
+        if self.ask.kind == DataType::Float64 {
+            let floats = found.map(|own| own.map(|(value, tag)| float::value(value, tag)));
+            return Ok(Arc::new(floats.collect::<Float64Array>()));
+        }
+        from_integers(&self.ask.kind, found.map(|own| own.map(|(value, _)| value)))
+    }
+}
+
+/// Which rows count: those with a value, a weight, and a filter that says so. None if all do.
+fn counted(
+    values: Option<&NullBuffer>,
+    filter: Option<&BooleanArray>,
+    weights: Option<&Int64Array>,
+) -> Result<Option<NullBuffer>> {
+    let there = NullBuffer::union(values, weights.and_then(|own| own.nulls()));
+    let Some(filter) = filter else {
+        return Ok(there.filter(|own| own.null_count() > 0));
+    };
+    let passed = match filter.nulls() {
+        Some(nulls) => and(filter, &BooleanArray::new(nulls.inner().clone(), None))?,
+        None => filter.clone(),
+    };
+    let passed = NullBuffer::new(passed.values().clone());
+    Ok(NullBuffer::union(there.as_ref(), Some(&passed)))
+}
+
+fn to_integers(values: &ArrayRef, guess: Tag, out: &mut Vec<i64>) -> Result<Tag> {
+    out.clear();
+    macro_rules! integers {
+        ($kind:ty) => {
+            out.extend(
+                values
+                    .as_primitive::<$kind>()
+                    .values()
+                    .iter()
+                    .map(|own| i64::from(*own)),
+            )
+        };
+    }
+    match values.data_type() {
+        DataType::Int32 => integers!(Int32Type),
+        DataType::Date32 => integers!(Date32Type),
+        DataType::Int64 => integers!(Int64Type),
+        DataType::Timestamp(TimeUnit::Second, _) => integers!(TimestampSecondType),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => integers!(TimestampMillisecondType),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => integers!(TimestampMicrosecondType),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => integers!(TimestampNanosecondType),
+        DataType::Decimal128(_, _) => {
+            let decimals = values.as_primitive::<Decimal128Type>();
+            for (row, value) in decimals.values().iter().enumerate() {
+                match i64::try_from(*value) {
+                    Ok(value) => out.push(value),
+                    Err(_) if decimals.is_null(row) => out.push(0),
+                    Err(_) => {
+                        return exec_err!(
+                            "a quantile takes decimals of at most 18 digits; cast to DOUBLE"
+                        );
+                    }
+                }
+            }
+        }
+        DataType::Float64 => {
+            let floats = values.as_primitive::<Float64Type>();
+            return Ok(float::to_integers(floats.values(), guess, out));
+        }
+        other => return internal_err!("a quantile of {other}"),
+    }
+    Ok(WHOLE)
+}
+
+fn from_integers(kind: &DataType, found: impl Iterator<Item = Option<i64>>) -> Result<ArrayRef> {
+    let narrow = |own: Option<i64>| own.and_then(|value| i32::try_from(value).ok());
+    Ok(match kind {
+        DataType::Int32 => Arc::new(found.map(narrow).collect::<Int32Array>()),
+        DataType::Date32 => Arc::new(found.map(narrow).collect::<Date32Array>()),
+        DataType::Int64 => Arc::new(found.collect::<Int64Array>()),
+        DataType::Decimal128(precision, scale) => {
+            let decimals: Decimal128Array = found.map(|own| own.map(i128::from)).collect();
+            Arc::new(decimals.with_precision_and_scale(*precision, *scale)?)
+        }
+        DataType::Timestamp(unit, zone) => match unit {
+            TimeUnit::Second => {
+                let times: TimestampSecondArray = found.collect();
+                Arc::new(times.with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Millisecond => {
+                let times: TimestampMillisecondArray = found.collect();
+                Arc::new(times.with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Microsecond => {
+                let times: TimestampMicrosecondArray = found.collect();
+                Arc::new(times.with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Nanosecond => {
+                let times: TimestampNanosecondArray = found.collect();
+                Arc::new(times.with_timezone_opt(zone.clone()))
+            }
+        },
+        other => return internal_err!("a quantile of {other}"),
+    })
+}
+
+fn states(groups: Vec<Values>) -> ArrayRef {
+    let mut states = LargeBinaryBuilder::new();
+    for group in groups {
+        states.append_value(group.into_blocks());
+    }
+    Arc::new(states.finish())
+}
+
+impl GroupsAccumulator for QuantileGroups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        self.add(values, Some(group_indices), opt_filter)
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let groups = self.emit(emit_to);
+        self.answers(groups)
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(vec![states(self.emit(emit_to))])
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        let Some(states) = values.first().and_then(|own| own.as_binary_opt::<i64>()) else {
+            return internal_err!("the state of a quantile is another one's");
+        };
+        for (state, group) in states.iter().zip(group_indices) {
+            let mut read = Some(());
+            self.change(*group, |own| read = own.merge(state.unwrap_or_default()));
+            if read.is_none() {
+                return internal_err!("the state of a quantile is damaged");
+            }
+        }
+        Ok(())
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let rows = values.first().map_or(0, |own| own.len());
+        let mut own = Self::new(self.ask.clone());
+        let groups: Vec<usize> = (0..rows).collect();
+        GroupsAccumulator::update_batch(&mut own, values, &groups, opt_filter, rows)?;
+        GroupsAccumulator::state(&mut own, EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        self.heap_bytes
+            + self.groups.capacity() * size_of::<Values>()
+            + self.integers.capacity() * 8
+    }
+}
+
+impl Accumulator for QuantileGroups {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.grow(1);
+        self.add(values, None, None)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.grow(1);
+        let groups = self.emit(EmitTo::All);
+        ScalarValue::try_from_array(&self.answers(groups)?, 0)
+    }
+
+    fn size(&self) -> usize {
+        GroupsAccumulator::size(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.grow(1);
+        let states = states(self.emit(EmitTo::All));
+        Ok(vec![ScalarValue::try_from_array(&states, 0)?])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let rows = states.first().map_or(0, |own| own.len());
+        GroupsAccumulator::merge_batch(self, states, &vec![0; rows], 1)
+    }
+}

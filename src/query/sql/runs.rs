@@ -1,0 +1,386 @@
+//! Grouping by keys that come in runs: all samples of a job have one project, one runner and one day.
+//!
+//! The first stage of an aggregation over such keys. It finds the runs of a batch by comparing
+//! neighbours, looks a group up once per run instead of once per row, and hands rows to DataFusion's own
+//! accumulators (and ours). Its output is that of the stage it replaces, so that the last stage, which
+//! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
+
+use super::exec::ScanExec;
+use datafusion::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{partition, take};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{
+    Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion,
+};
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{StreamExt as _, stream};
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+/// Puts [`RunsExec`] in the place of a first stage whose keys come in runs.
+#[derive(Debug)]
+pub(super) struct RunsRule;
+
+impl PhysicalOptimizerRule for RunsRule {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let replaced = node
+                .downcast_ref::<AggregateExec>()
+                .and_then(RunsExec::instead_of);
+            Ok(match replaced {
+                Some(own) => Transformed::yes(Arc::new(own)),
+                None => Transformed::no(node),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "grouping_by_runs"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Whether the column of a plan's output comes in runs.
+fn in_runs(plan: &Arc<dyn ExecutionPlan>, column: usize) -> bool {
+    if let Some(scan) = plan.downcast_ref::<ScanExec>() {
+        return scan.comes_in_runs(column);
+    }
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let own = projection.expr().get(column);
+        return own.is_some_and(|own| all_in_runs(projection.input(), &own.expr));
+    }
+    let passes_on = plan.is::<CooperativeExec>() || plan.is::<FilterExec>();
+    match plan.children().as_slice() {
+        [input] if passes_on && plan.schema() == input.schema() => in_runs(input, column),
+        _ => false,
+    }
+}
+
+/// Whether all that an expression looks at comes in runs.
+fn all_in_runs(plan: &Arc<dyn ExecutionPlan>, expression: &Arc<dyn PhysicalExpr>) -> bool {
+    let columns = collect_columns(expression);
+    columns.iter().all(|column| in_runs(plan, column.index()))
+}
+
+/// The first stage.
+#[derive(Debug, Clone)]
+struct RunsExec {
+    input: Arc<dyn ExecutionPlan>,
+    keys: Vec<Arc<dyn PhysicalExpr>>,
+    aggregates: Vec<Arc<AggregateFunctionExpr>>,
+    filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+impl RunsExec {
+    fn instead_of(stage: &AggregateExec) -> Option<Self> {
+        let group_by = stage.group_expr();
+        let keys: Vec<_> = group_by
+            .expr()
+            .iter()
+            .map(|(key, _)| Arc::clone(key))
+            .collect();
+        let simple = *stage.mode() == AggregateMode::Partial
+            && group_by.is_single()
+            && !keys.is_empty()
+            && stage.limit_options().is_none();
+        let supported = stage
+            .aggr_expr()
+            .iter()
+            .all(|own| own.groups_accumulator_supported() && own.order_bys().is_empty());
+        let input = stage.input();
+        if !simple || !supported || !keys.iter().all(|key| all_in_runs(input, key)) {
+            return None;
+        }
+        Some(Self {
+            input: Arc::clone(input),
+            keys,
+            aggregates: stage.aggr_expr().to_vec(),
+            filters: stage.filter_expr().to_vec(),
+            schema: stage.schema(),
+            properties: Arc::clone(stage.properties()),
+        })
+    }
+}
+
+impl DisplayAs for RunsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
+        let aggregates: Vec<&str> = self.aggregates.iter().map(|own| own.name()).collect();
+        write!(
+            f,
+            "RunsExec: keys=[{}], aggregates=[{}]",
+            keys.join(", "),
+            aggregates.join(", ")
+        )
+    }
+}
+
+impl ExecutionPlan for RunsExec {
+    fn name(&self) -> &str {
+        "RunsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        for key in &self.keys {
+            if f(key)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self {
+                input,
+                ..Self::clone(&self)
+            })),
+            _ => internal_err!("grouping by runs has one input"),
+        }
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let consumer = MemoryConsumer::new("grouping by runs").with_can_spill(true);
+        let groups = Groups::new(self, consumer.register(context.memory_pool()))?;
+        let state = Some(Stage {
+            groups,
+            input,
+            ready: VecDeque::new(),
+            batch_rows: context.session_config().batch_size(),
+        });
+        let stream = stream::unfold(state, async |state| {
+            let mut stage = state?;
+            match stage.next().await {
+                Ok(Some(batch)) => Some((Ok(batch), Some(stage))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        let schema = Arc::clone(&self.schema);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+/// One partition's first stage.
+struct Stage {
+    groups: Groups,
+    input: SendableRecordBatchStream,
+    ready: VecDeque<RecordBatch>,
+    batch_rows: usize,
+}
+
+impl Stage {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            match self.input.next().await {
+                Some(batch) => {
+                    let batch = batch?;
+                    if batch.num_rows() > 0 && !self.groups.add(&batch)? {
+                        self.hand_on()?;
+                    }
+                }
+                None if self.groups.is_empty() => return Ok(None),
+                None => self.hand_on()?,
+            }
+        }
+    }
+
+    fn hand_on(&mut self) -> Result<()> {
+        let all = self.groups.emit()?;
+        let rows = all.num_rows();
+        for start in (0..rows).step_by(self.batch_rows.max(1)) {
+            let len = self.batch_rows.min(rows - start);
+            self.ready.push_back(all.slice(start, len));
+        }
+        Ok(())
+    }
+}
+
+/// The groups that were seen, and what is known of them.
+struct Groups {
+    keys: Vec<Arc<dyn PhysicalExpr>>,
+    aggregates: Vec<Arc<AggregateFunctionExpr>>,
+    arguments: Vec<Vec<Arc<dyn PhysicalExpr>>>,
+    filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    schema: SchemaRef,
+    converter: RowConverter,
+    known: HashMap<OwnedRow, usize>,
+    rows: Vec<OwnedRow>,
+    key_bytes: usize,
+    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    reservation: MemoryReservation,
+    group_of: Vec<usize>,
+}
+
+impl Groups {
+    fn new(exec: &RunsExec, reservation: MemoryReservation) -> Result<Self> {
+        let schema = exec.input.schema();
+        let fields = exec
+            .keys
+            .iter()
+            .map(|key| Ok(SortField::new(key.data_type(&schema)?)));
+        let mut own = Self {
+            keys: exec.keys.clone(),
+            arguments: exec
+                .aggregates
+                .iter()
+                .map(|own| own.expressions())
+                .collect(),
+            aggregates: exec.aggregates.clone(),
+            filters: exec.filters.clone(),
+            schema: Arc::clone(&exec.schema),
+            converter: RowConverter::new(fields.collect::<Result<_>>()?)?,
+            known: HashMap::new(),
+            rows: Vec::new(),
+            key_bytes: 0,
+            accumulators: Vec::new(),
+            reservation,
+            group_of: Vec::new(),
+        };
+        own.begin()?;
+        Ok(own)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let fresh = self
+            .aggregates
+            .iter()
+            .map(|own| own.create_groups_accumulator());
+        self.accumulators = fresh.collect::<Result<_>>()?;
+        self.known.clear();
+        self.rows.clear();
+        self.key_bytes = 0;
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds a batch; says whether there is memory for more.
+    fn add(&mut self, batch: &RecordBatch) -> Result<bool> {
+        let rows = batch.num_rows();
+        let keys: Vec<ArrayRef> = self
+            .keys
+            .iter()
+            .map(|key| key.evaluate(batch)?.into_array(rows))
+            .collect::<Result<_>>()?;
+        self.look_up(&keys)?;
+        let groups = self.rows.len();
+        let own = self
+            .accumulators
+            .iter_mut()
+            .zip(&self.arguments)
+            .zip(&self.filters);
+        for ((accumulator, arguments), filter) in own {
+            let arguments: Vec<ArrayRef> = arguments
+                .iter()
+                .map(|own| own.evaluate(batch)?.into_array(rows))
+                .collect::<Result<_>>()?;
+            let filter: Option<BooleanArray> = match filter {
+                None => None,
+                Some(filter) => {
+                    let passed = filter.evaluate(batch)?.into_array(rows)?;
+                    Some(passed.as_boolean().clone())
+                }
+            };
+            accumulator.update_batch(&arguments, &self.group_of, filter.as_ref(), groups)?;
+        }
+        let accumulators: usize = self.accumulators.iter().map(|own| own.size()).sum();
+        let bytes = accumulators + self.key_bytes + self.group_of.capacity() * 8;
+        Ok(self.reservation.try_resize(bytes).is_ok())
+    }
+
+    /// The group of each row, in `group_of`.
+    fn look_up(&mut self, keys: &[ArrayRef]) -> Result<()> {
+        self.group_of.clear();
+        let runs = partition(keys)?.ranges();
+        let starts = runs
+            .iter()
+            .map(|run| u32::try_from(run.start).unwrap_or(u32::MAX));
+        let starts = UInt32Array::from_iter_values(starts);
+        let firsts: Vec<ArrayRef> = keys
+            .iter()
+            .map(|key| take(key, &starts, None))
+            .collect::<Result<_, _>>()?;
+        let firsts = self.converter.convert_columns(&firsts)?;
+        for (run, key) in runs.into_iter().zip(firsts.iter()) {
+            let key = key.owned();
+            let group = match self.known.get(&key) {
+                Some(group) => *group,
+                None => {
+                    let group = self.rows.len();
+                    // Twice the key, and what a map and a vector take around it.
+                    self.key_bytes += 2 * key.row().data().len() + 128;
+                    self.rows.push(key.clone());
+                    self.known.insert(key, group);
+                    group
+                }
+            };
+            self.group_of.resize(run.end, group);
+        }
+        Ok(())
+    }
+
+    /// All groups, as the last stage takes them; begins anew.
+    fn emit(&mut self) -> Result<RecordBatch> {
+        let rows = self.rows.iter().map(OwnedRow::row);
+        let mut columns = self.converter.convert_rows(rows)?;
+        for accumulator in &mut self.accumulators {
+            columns.append(&mut accumulator.state(EmitTo::All)?);
+        }
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        self.begin()?;
+        self.reservation.resize(0);
+        Ok(batch)
+    }
+}

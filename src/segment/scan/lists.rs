@@ -1,0 +1,51 @@
+//! The list columns of the jobs file, by the Parquet library: they are nested, small and rarely asked
+//! for.
+
+use super::{arrow_error, odd};
+use crate::error::Result;
+use crate::segment::{VerifiedFile, parquet_error};
+use arrow_array::ArrayRef;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
+};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The cells of the list column `root` (by its position among all columns) in rows of a row group.
+///
+/// # Errors
+/// `Data` if the file is damaged.
+pub fn read_list(
+    file: &VerifiedFile,
+    group: usize,
+    root: usize,
+    rows: Range<usize>,
+) -> Result<ArrayRef> {
+    let failed = parquet_error("reading a list column");
+    let metadata =
+        ArrowReaderMetadata::try_new(Arc::clone(&file.metadata), ArrowReaderOptions::new());
+    let metadata = metadata.map_err(parquet_error("reading the schema of a jobs file"))?;
+    let schema = file.metadata.file_metadata().schema_descr();
+    let selection = vec![
+        RowSelector::skip(rows.start),
+        RowSelector::select(rows.len()),
+    ];
+    let store = (*file.store).clone();
+    let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, metadata)
+        .with_row_groups(vec![group])
+        .with_row_selection(RowSelection::from(selection))
+        .with_projection(ProjectionMask::roots(schema, [root]))
+        .with_batch_size(rows.len().max(1))
+        .build()
+        .map_err(failed)?;
+    let short = || odd("a list column is shorter than its row group");
+    let batch = reader.next().ok_or_else(short)?.map_err(arrow_error)?;
+    let column = batch.columns().first().ok_or_else(short)?;
+    if column.len() == rows.len() {
+        Ok(Arc::clone(column))
+    } else {
+        Err(short())
+    }
+}

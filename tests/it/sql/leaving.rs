@@ -1,0 +1,60 @@
+//! Clients that go away while their query runs: it stops.
+
+use super::archive;
+use crate::support::{Service, wait_for};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tachograph::time::SystemClock;
+
+const CLIENTS: usize = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_of_fifty_disconnects_stop_the_work_within_a_second() {
+    let root = tempfile::tempdir().unwrap();
+    drop(archive(root.path(), 120, &[100]));
+    let service = Service::start(root.path(), SystemClock::shared()).await;
+    let api = service.api.clone();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let sql = "select sum(a.job * b.job % 7 + c.job) from samples a, samples b, samples c";
+    let mut slowest = Duration::ZERO;
+    for number in 0..CLIENTS {
+        let id = format!("leaving-{number}");
+        let request = client
+            .post(format!("{}/api/v1/sql", api.base()))
+            .header("x-query-id", &id)
+            .json(&json!({ "query": sql }))
+            .send();
+        let patience = Duration::from_millis(40 + 7 * u64::try_from(number % 10).unwrap());
+        let left = tokio::time::timeout(patience, request).await;
+        assert!(left.is_err(), "the query ended by itself");
+        let start = Instant::now();
+        let status: Value = wait_for("the query ends", async || {
+            let answer = api.get(&format!("/api/v1/queries/{id}")).await;
+            let status = answer.json(200);
+            match status["state"].as_str() {
+                Some("ended") => Ok(status),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        slowest = slowest.max(start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(1), "{status}");
+    }
+    // Nothing of them runs on: four at once would be the most.
+    let busy = cpu_seconds();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let idle = cpu_seconds() - busy;
+    println!(
+        "{CLIENTS} queries stopped, the slowest in {slowest:?}; {idle:.2} s of CPU in the next 0.5 s"
+    );
+    assert!(idle < 0.3, "{idle} s of CPU after all clients left");
+    service.stop().await;
+}
+
+/// CPU time of this process. Tests that run beside this one count too, so it is told its process alone.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let nanos = u32::try_from(time.tv_nsec).unwrap();
+    let seconds = u32::try_from(time.tv_sec).unwrap();
+    f64::from(seconds) + f64::from(nanos) / 1e9
+}
