@@ -10,6 +10,7 @@ mod query;
 mod serve;
 mod show;
 mod verify;
+mod views;
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -37,6 +38,8 @@ enum Command {
     Query(query::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Print the tables and views in another engine's words.
+    Views(views::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -75,6 +78,10 @@ fn run(command: Command) -> Result<()> {
         Command::Show(args) => block_on(show::run(args))?,
         Command::Query(args) => block_on(query::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Views(args) => {
+            views::run(&args);
+            Ok(())
+        }
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));

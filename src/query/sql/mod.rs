@@ -6,6 +6,7 @@
 
 mod exec;
 mod failure;
+pub mod foreign;
 mod functions;
 mod guard;
 mod held;
