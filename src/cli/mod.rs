@@ -11,6 +11,7 @@ mod query;
 mod serve;
 mod show;
 mod verify;
+mod views;
 
 use crate::archive::{Archive, Settings};
 use crate::config;
@@ -42,6 +43,8 @@ enum Command {
     Verify(verify::Args),
     /// Compact a data directory.
     Compact(compact::Args),
+    /// Print the tables and views in another engine's words.
+    Views(views::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -81,6 +84,10 @@ fn run(command: Command) -> Result<()> {
         Command::Query(args) => block_on(query::run(args))?,
         Command::Verify(args) => verify::run(&args),
         Command::Compact(args) => compact::run(&args),
+        Command::Views(args) => {
+            views::run(&args);
+            Ok(())
+        }
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));

@@ -7,6 +7,7 @@
 mod exec;
 mod export;
 mod failure;
+pub mod foreign;
 mod functions;
 mod guard;
 mod held;
