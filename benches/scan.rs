@@ -15,21 +15,81 @@ use tachograph::archive::{Archive, Settings};
 use tachograph::fleetgen::{FleetSpec, generate};
 use tachograph::model::scope::Scope;
 use tachograph::query::sql::{Engine, QueryLimits};
-use tachograph::time::{Clock as _, SystemClock};
+use tachograph::time::SystemClock;
 
 /// Runs of each query; the median counts. The first one is cold.
 const RUNS: usize = 5;
 
+/// A question: name, whether it is about samples, columns of them that it needs, goal, SQL.
+const QUESTIONS: [(&str, Option<f64>, &str, &str); 9] = [
+    (
+        "cpu mean by runner and day",
+        Some(2.0),
+        ">= 150",
+        "select runner_key, date, avg(cpu_used_cores) from job_samples group by runner_key, date",
+    ),
+    (
+        "cpu mean + p95 by runner and day",
+        Some(2.0),
+        ">= 100",
+        "select runner_key, date, avg(cpu_used_cores), p95(cpu_used_cores) from job_samples group by runner_key, date",
+    ),
+    (
+        "memory mean + p95 by runner and day",
+        Some(1.0),
+        ">= 45",
+        "select runner_key, date, avg(memory_used_bytes), p95(memory_used_bytes) from job_samples group by runner_key, date",
+    ),
+    (
+        "cpu p95, one group",
+        Some(2.0),
+        "",
+        "select p95(cpu_used_cores) from job_samples",
+    ),
+    (
+        "memory p95 by project and month",
+        Some(1.0),
+        "",
+        "select project, date_trunc('month', date), p95(memory_used_bytes) from job_samples group by 1, 2",
+    ),
+    (
+        "p95 peak memory per project (job rows)",
+        None,
+        "10 M in 1.6 s cold, 0.6 s warm",
+        "select project, p95(memory_used_bytes_max) from jobs group by project",
+    ),
+    (
+        "p95 memory per week (job rows)",
+        None,
+        "1 M in 50 ms",
+        "select date_bin(interval '7 days', started_at), p95(memory_used_bytes_max), count(*) from jobs group by 1",
+    ),
+    (
+        "core-hours by machine type (job rows)",
+        None,
+        "",
+        "select machine_type, sum(cpu_user_seconds_total + cpu_system_seconds_total) from jobs group by 1",
+    ),
+    ("count", None, "", "select count(*) from jobs"),
+];
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench has no command line of its own"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 pub(crate) fn run() {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().unwrap())
-    };
+    let number =
+        |name: &str, default: u64| variable(name).map_or(default, |text| text.parse().unwrap());
     let own = tempfile::tempdir().unwrap();
-    let given = std::env::var("SCAN_DIR").map(PathBuf::from);
+    let given = variable("SCAN_DIR").map(PathBuf::from);
     let dir: &Path = given.as_deref().unwrap_or(own.path());
     let clock = SystemClock::shared();
     let archive = Arc::new(Archive::open(dir, Settings::default(), Arc::clone(&clock)).unwrap());
-    if given.is_err() {
+    if given.is_none() {
         let spec = FleetSpec {
             jobs: number("SCAN_JOBS", 200_000),
             days: 30,
@@ -49,60 +109,10 @@ pub(crate) fn run() {
     );
     decode(&archive, rows);
     let engine = Engine::new(Arc::clone(&archive)).unwrap();
-    let question =
-        |name: &str, samples: f64, goal: &str, sql: &str| ask(&engine, name, samples, goal, sql);
-    let rows = rows as f64;
-    let by = "from job_samples group by runner_key, date";
-    question(
-        "cpu mean by runner and day",
-        2.0 * rows,
-        ">= 150",
-        &format!("select runner_key, date, avg(cpu_used_cores) {by}"),
-    );
-    question(
-        "cpu mean + p95 by runner and day",
-        2.0 * rows,
-        ">= 100",
-        &format!("select runner_key, date, avg(cpu_used_cores), p95(cpu_used_cores) {by}"),
-    );
-    question(
-        "memory mean + p95 by runner and day",
-        rows,
-        ">= 45",
-        &format!("select runner_key, date, avg(memory_used_bytes), p95(memory_used_bytes) {by}"),
-    );
-    question(
-        "cpu p95, one group",
-        2.0 * rows,
-        "",
-        "select p95(cpu_used_cores) from job_samples",
-    );
-    question(
-        "memory p95 by project and month",
-        rows,
-        "",
-        "select project, date_trunc('month', date), p95(memory_used_bytes) from job_samples group by 1, 2",
-    );
-    let jobs = jobs as f64;
-    question(
-        "p95 peak memory per project (job rows)",
-        jobs,
-        "10 M in 1.6 s cold, 0.6 s warm",
-        "select project, p95(memory_used_bytes_max) from jobs group by project",
-    );
-    question(
-        "p95 memory per week (job rows)",
-        jobs,
-        "1 M in 50 ms",
-        "select date_bin(interval '7 days', started_at), p95(memory_used_bytes_max), count(*) from jobs group by 1",
-    );
-    question(
-        "core-hours by machine type (job rows)",
-        jobs,
-        "",
-        "select machine_type, sum(cpu_user_seconds_total + cpu_system_seconds_total) from jobs group by 1",
-    );
-    question("count", jobs, "", "select count(*) from jobs");
+    for (name, columns, goal, sql) in QUESTIONS {
+        let samples = columns.map_or(jobs as f64, |columns| columns * rows as f64);
+        ask(&engine, name, samples, goal, sql);
+    }
 }
 
 /// Decoding alone: the columns that a question over cores needs.
@@ -176,8 +186,7 @@ fn ask(engine: &Engine, name: &str, samples: f64, goal: &str, sql: &str) {
                 .run(Scope::local_operator(), sql.to_owned(), limits)
                 .await
                 .unwrap();
-            let batches = answer.collect().await;
-            let batches = batches.unwrap_or_else(|error| panic!("{sql}: {}", error.chain()));
+            let batches = answer.collect().await.expect(sql);
             batches.iter().map(|batch| batch.num_rows()).sum()
         });
         black_box(rows);

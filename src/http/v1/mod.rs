@@ -10,5 +10,5 @@ pub mod jobs;
 pub mod profile;
 mod profile_body;
 pub mod registry;
-pub mod sql;
 pub mod segments;
+pub mod sql;

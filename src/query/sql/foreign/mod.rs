@@ -7,7 +7,7 @@
 mod expr;
 mod words;
 
-use super::tables::{Make, SqlTable, TABLES, job_position};
+use super::tables::{Make, SqlTable, TABLES};
 use crate::archive::scan::{StoredKind, Table, job_columns, sample_columns};
 use expr::{Expr, Owner, column};
 use std::fmt::Write as _;
@@ -186,6 +186,7 @@ fn expression(table: &SqlTable, make: &Make) -> Option<Expr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::sql::tables::job_position;
 
     const ENGINES: [Engine; 5] = [
         Engine::DuckDb,
