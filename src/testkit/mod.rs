@@ -9,4 +9,5 @@ pub mod fleet;
 pub mod jobs;
 mod random;
 pub mod scripted;
+pub mod simulation;
 pub mod streamed;

@@ -1,0 +1,141 @@
+//! The N-th call that changes a file fails, for every N of a life: as a bad disk, as a full disk (that
+//! call and some more), and as a disk that fills up in the middle of a write.
+//!
+//! The process lives on: it opens its archive again as somebody who restarts it would. Afterwards
+//! nothing acknowledged is lost, and no descriptor whose sync failed was ever synced again.
+
+use crate::lab::{Args, Report, Result, Work, wait, watched};
+use crate::oracle::Oracle;
+use crate::record::{self, Call};
+use crate::worker;
+use crate::world::World;
+use std::time::{Duration, Instant};
+
+const WORLD: World = World { stride: 60 };
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A way to fail: name, error number, calls that fail, whether the first is a short write.
+const WAYS: [(&str, i32, u32, bool); 3] = [
+    ("bad disk (EIO)", 5, 1, false),
+    ("full disk (ENOSPC, 12 calls)", 28, 12, false),
+    ("full in mid-write (half, then ENOSPC)", 28, 6, true),
+];
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Steps of the worker: about 60 calls each.
+    pub(crate) steps: u64,
+    /// Every how many-th N is tried.
+    pub(crate) every: u64,
+}
+
+impl Size {
+    pub(crate) fn of(short: bool) -> Self {
+        if short {
+            Self {
+                steps: 14,
+                every: 40,
+            }
+        } else {
+            Self {
+                steps: 14,
+                every: 1,
+            }
+        }
+    }
+}
+
+/// The part `calls`.
+pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
+    let mut report = Report::default();
+    let began = Instant::now();
+    let all = one(size, seed, omit, None)?
+        .calls
+        .ok_or("the worker did not end by itself")?;
+    report.line("calls of the life", all);
+    for way in WAYS {
+        let (mut runs, mut again) = (0, 0);
+        let first = 1 + seed % size.every;
+        for n in (first..=all).step_by(usize::try_from(size.every)?) {
+            let life = one(size, seed, omit, Some((n, way)))?;
+            runs += 1;
+            again += life.synced_again;
+            report.violations(
+                life.wrong
+                    .into_iter()
+                    .map(|what| format!("{}, call {n}: {what}", way.0)),
+            );
+        }
+        if again > 0 {
+            report.violation(format!(
+                "{}: {again} syncs of a descriptor whose sync had failed",
+                way.0
+            ));
+        }
+        report.line(
+            way.0,
+            format!("{runs} lives, {again} second syncs of a failed descriptor"),
+        );
+    }
+    report.line("time", format!("{:.0} s", began.elapsed().as_secs_f64()));
+    Ok(report)
+}
+
+struct Life {
+    calls: Option<u64>,
+    synced_again: usize,
+    wrong: Vec<String>,
+}
+
+fn one(
+    size: Size,
+    seed: u64,
+    omit: &str,
+    fault: Option<(u64, (&str, i32, u32, bool))>,
+) -> Result<Life> {
+    let work = Work::new("calls")?;
+    let args = Args::default()
+        .with("root", work.path().display())
+        .with("stride", WORLD.stride)
+        .with("seed", seed)
+        .with("steps", size.steps)
+        .with("omit", omit);
+    let mut command = watched("worker", &args, work.path())?;
+    command
+        .env("LAB_LOG", work.log())
+        .env("LAB_FAIL_ROOT", work.data());
+    if let Some((n, (_, error, count, short))) = fault {
+        command
+            .env("LAB_FAIL_AT", n.to_string())
+            .env("LAB_FAIL_ERRNO", error.to_string())
+            .env("LAB_FAIL_COUNT", count.to_string())
+            .env("LAB_FAIL_SHORT", u8::from(short).to_string());
+    }
+    let mut process = command.spawn()?;
+    let status = wait(&mut process, PATIENCE)?;
+    let text = std::io::read_to_string(process.stdout.take().ok_or("a worker without output")?)?;
+    let mut wrong: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("wrong ").map(str::to_owned))
+        .collect();
+    if !status.success() {
+        wrong.push(format!("the worker ended with {status}"));
+    }
+    let records = record::read(&work.log())?;
+    let calls = records.iter().rev().find_map(|record| match record.call {
+        Call::End { calls } => Some(calls),
+        _ => None,
+    });
+    wrong.extend(worker::examine(
+        work.path(),
+        &Oracle::read(&work.oracle())?,
+        WORLD,
+        true,
+    )?);
+    Ok(Life {
+        calls,
+        synced_again: record::syncs_after_failure(&records),
+        wrong,
+    })
+}
