@@ -14,10 +14,17 @@ async fn every_life_archives_its_jobs_and_is_the_same_twice() {
     for seed in 0..SEEDS {
         let place = root.path().join(seed.to_string());
         let (first, second) = simulation::twice(seed, &place, false).await.unwrap();
-        assert!(first.problems.is_empty(), "seed {seed}: {:?}", first.problems);
+        assert!(
+            first.problems.is_empty(),
+            "seed {seed}: {:?}",
+            first.problems
+        );
         assert_eq!(first, second, "seed {seed}");
         openings += first.openings;
         jobs += first.jobs;
     }
-    assert!(openings > 2 * SEEDS && jobs >= 3 * SEEDS, "{openings} {jobs}");
+    assert!(
+        openings > 2 * SEEDS && jobs >= 3 * SEEDS,
+        "{openings} {jobs}"
+    );
 }

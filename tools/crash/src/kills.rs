@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tachograph::archive::{Archive, Settings};
 use tachograph::index::Index;
+use tachograph::index::keys::obsolete::ObsoleteSegments;
 use tachograph::index::keys::segments::Segments;
 use tachograph::time::SystemClock;
 
@@ -188,6 +189,14 @@ pub(crate) fn strangers(data: &Path) -> Result<Vec<String>> {
         named.insert(format!("date={}/{file}", id.date));
         Ok(true)
     })?;
+    let mut replaced = BTreeSet::new();
+    index
+        .snapshot()
+        .scan::<ObsoleteSegments>(&[], None, |id, entry| {
+            let file = format!("{:05}-{:010}.parquet", entry.archiver, id.seq);
+            replaced.insert(format!("date={}/{file}", id.date));
+            Ok(true)
+        })?;
     for table in ["samples", "jobs"] {
         let root = data.join("tables").join(table);
         let there: BTreeSet<String> = crate::lab::files(&root)?
@@ -197,6 +206,7 @@ pub(crate) fn strangers(data: &Path) -> Result<Vec<String>> {
         wrong.extend(
             there
                 .difference(&named)
+                .filter(|file| !replaced.contains(*file))
                 .map(|file| format!("{table}/{file} is an orphan")),
         );
         wrong.extend(

@@ -13,7 +13,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tachograph::archive::{Acceptance, Accepted, Archive, Reply, Settings, Staged};
+use tachograph::archive::{
+    Acceptance, Accepted, Archive, CompactionPolicy, Haste, Reply, Settings, Staged,
+};
 use tachograph::error::{Error, ErrorKind};
 use tachograph::model::job::JobEvent;
 use tachograph::time::SystemClock;
@@ -151,15 +153,36 @@ fn refused(archive: &Archive, error: &Error) {
     }
 }
 
+/// Seals, or compacts and removes what was replaced.
+fn make_segments(archive: &Archive, compacts: bool) {
+    let made = if compacts {
+        let compacted = archive.compact(Haste::All, &|| Ok(()));
+        compacted.and_then(|_| archive.remove_obsolete().map(|_| ()))
+    } else {
+        archive.seal_all().map(|_| ())
+    };
+    if let Err(error) = made {
+        note(&error);
+    }
+}
+
+/// Replaced files stay for programs that read in place; here there are none.
+pub(crate) fn settings() -> Settings {
+    let compact = CompactionPolicy {
+        grace_ms: 0,
+        ..CompactionPolicy::default()
+    };
+    Settings {
+        compact,
+        ..Settings::default()
+    }
+}
+
 impl Worker {
     /// Opens the archive, also after a failure: what failed once must not stay broken.
     fn open(&mut self) -> bool {
         let began = Instant::now();
-        let archive = Archive::open(
-            &self.root.join("data"),
-            Settings::default(),
-            SystemClock::shared(),
-        );
+        let archive = Archive::open(&self.root.join("data"), settings(), SystemClock::shared());
         self.openings += 1;
         match archive {
             Ok(archive) => {
@@ -180,11 +203,18 @@ impl Worker {
         match self.rng.u8(..20) {
             0..=11 => self.batch(archive)?,
             12..=14 => self.repeat(archive)?,
-            15..=18 => std::thread::scope(|scope| {
-                // Events go on while a segment is made.
-                scope.spawn(|| archive.seal_all().map_err(|error| note(&error)));
-                (0..self.rng.u8(..4)).try_for_each(|_| self.batch(archive))
-            })?,
+            15..=18 => {
+                let compacts = self.rng.u8(..3) == 0;
+                std::thread::scope(|scope| {
+                    // Events and reads go on while segments are made.
+                    scope.spawn(move || make_segments(archive, compacts));
+                    for _ in 0..self.rng.u8(..4) {
+                        self.batch(archive)?;
+                        self.look(archive);
+                    }
+                    Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+                })?;
+            }
             _ => self.look(archive),
         }
         if archive.is_writable() {
@@ -387,6 +417,10 @@ pub(crate) fn examine(
     if go_on {
         if let Err(error) = archive.seal_all() {
             wrong.push(format!("it cannot seal: {}", error.chain()));
+        }
+        let compacted = archive.compact(Haste::All, &|| Ok(()));
+        if let Err(error) = compacted.and_then(|_| archive.remove_obsolete()) {
+            wrong.push(format!("it cannot compact: {}", error.chain()));
         }
         wrong.extend(oracle.check(&archive, world, oracle.jobs().map(|(n, _)| n)));
         wrong.extend(problems(&archive, false)?);
