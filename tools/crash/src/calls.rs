@@ -4,7 +4,7 @@
 //! The process lives on: it opens its archive again as somebody who restarts it would. Afterwards
 //! nothing acknowledged is lost, and no descriptor whose sync failed was ever synced again.
 
-use crate::lab::{Args, Report, Result, Work, wait, watched};
+use crate::lab::{End, Report, Result, Work, watched};
 use crate::oracle::Oracle;
 use crate::record::{self, Call};
 use crate::worker;
@@ -95,12 +95,7 @@ fn one(
     fault: Option<(u64, (&str, i32, u32, bool))>,
 ) -> Result<Life> {
     let work = Work::new("calls")?;
-    let args = Args::default()
-        .with("root", work.path().display())
-        .with("stride", WORLD.stride)
-        .with("seed", seed)
-        .with("steps", size.steps)
-        .with("omit", omit);
+    let args = worker::args(&work, WORLD, seed, size.steps, omit);
     let mut command = watched("worker", &args, work.path())?;
     command
         .env("LAB_LOG", work.log())
@@ -112,15 +107,10 @@ fn one(
             .env("LAB_FAIL_COUNT", count.to_string())
             .env("LAB_FAIL_SHORT", u8::from(short).to_string());
     }
-    let mut process = command.spawn()?;
-    let status = wait(&mut process, PATIENCE)?;
-    let text = std::io::read_to_string(process.stdout.take().ok_or("a worker without output")?)?;
-    let mut wrong: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("wrong ").map(str::to_owned))
-        .collect();
-    if !status.success() {
-        wrong.push(format!("the worker ended with {status}"));
+    let end = End::of(command.spawn()?, PATIENCE)?;
+    let mut wrong: Vec<String> = end.wrong().collect();
+    if !end.status.success() {
+        wrong.push(format!("the worker ended with {}", end.status));
     }
     let records = record::read(&work.log())?;
     let calls = records.iter().rev().find_map(|record| match record.call {

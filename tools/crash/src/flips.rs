@@ -5,17 +5,16 @@
 //! with the damaged file. An index that does not open must say so; then no job is served at all.
 
 use crate::kills;
-use crate::lab::{Report, Result, Work, copy_tree, files};
+use crate::lab::{End, Report, Result, Work, child, copy_tree, files};
 use crate::oracle::Oracle;
 use crate::worker;
 use crate::world::{STAGED, World};
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-use tachograph::archive::{Archive, Settings};
+use std::time::{Duration, Instant};
 use tachograph::model::scope::Scope;
-use tachograph::time::SystemClock;
+use tachograph::num;
 
 const WORLD: World = World { stride: 1 };
 const BLOCK: usize = 4_096;
@@ -161,14 +160,9 @@ fn damages(size: Size, seed: u64) -> Result<Report> {
 
 /// A worker that is killed leaves its last writes in the log of the index.
 fn leave_a_log(work: &Work, oracle: &Oracle) -> Result<()> {
-    let args = crate::lab::Args::default()
-        .with("root", work.path().display())
-        .with("stride", WORLD.stride)
-        .with("seed", oracle.len())
-        .with("steps", 60)
-        .with("end", "abort");
-    let mut process = crate::lab::child("worker", &args)?.spawn()?;
-    crate::lab::wait(&mut process, std::time::Duration::from_secs(60))?;
+    let args = worker::args(work, WORLD, num::len_u64(oracle.len()), 60, "");
+    let process = child("worker", &args.with("end", "abort"))?.spawn()?;
+    End::of(process, Duration::from_secs(60))?;
     Ok(())
 }
 
@@ -248,7 +242,7 @@ impl Looked {
 fn look(data: &Path, oracle: &Oracle, damage: &Damage, seed: u64) -> Result<Looked> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut looked = Looked::default();
-    let archive = match Archive::open(data, Settings::default(), SystemClock::shared()) {
+    let archive = match worker::open_archive(data) {
         Ok(archive) => archive,
         Err(error) => {
             if error.kind() != tachograph::error::ErrorKind::Data {

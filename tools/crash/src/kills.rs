@@ -5,7 +5,7 @@
 //! with their content, and no file may lie in the tables that the index does not name. At the end every
 //! job and every invariant is checked.
 
-use crate::lab::{Args, Report, Result, Work, child, ms, percentile};
+use crate::lab::{Args, End, Report, Result, Work, child, ms, percentile};
 use crate::oracle::{Oracle, Pen};
 use crate::worker;
 use crate::world::{FINISHED, RUNNING, STAGED, World};
@@ -13,11 +13,9 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tachograph::archive::{Archive, Settings};
 use tachograph::index::Index;
 use tachograph::index::keys::obsolete::ObsoleteSegments;
 use tachograph::index::keys::segments::Segments;
-use tachograph::time::SystemClock;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +59,7 @@ pub(crate) fn run(size: Size, seed: u64) -> Result<Report> {
     let mut opened = Vec::new();
     let (mut at_work, mut at_start, mut seen) = (0u64, 0u64, Oracle::read(&work.oracle())?);
     while at_work + at_start < size.kills && report.is_clean() {
-        let args = Args::default()
-            .with("root", work.path().display())
-            .with("stride", WORLD.stride);
+        let args = worker::args(&work, WORLD, 0, u64::MAX, "");
         report.violations(kill_at_work(&args, &mut rng)?);
         at_work += 1;
         let usual = opened.last().copied().unwrap_or(Duration::from_millis(300));
@@ -72,8 +68,7 @@ pub(crate) fn run(size: Size, seed: u64) -> Result<Report> {
         }
         let oracle = Oracle::read(&work.oracle())?;
         let began = Instant::now();
-        let archive = match Archive::open(&work.data(), Settings::default(), SystemClock::shared())
-        {
+        let archive = match worker::open_archive(&work.data()) {
             Ok(archive) => archive,
             Err(error) => {
                 report.violation(format!("it does not open: {}", error.chain()));
@@ -105,7 +100,7 @@ pub(crate) fn run(size: Size, seed: u64) -> Result<Report> {
 /// Jobs that were staged before, nine tenths of them sealed.
 pub(crate) fn fill(work: &Work, jobs: u64) -> Result<()> {
     const AT_ONCE: u64 = 1_024;
-    let archive = Archive::open(&work.data(), Settings::default(), SystemClock::shared())?;
+    let archive = worker::open_archive(&work.data())?;
     let mut pen = Pen::open(&work.oracle())?;
     let mut from = 0;
     while from < jobs {
@@ -130,7 +125,8 @@ pub(crate) fn fill(work: &Work, jobs: u64) -> Result<()> {
         let all: Vec<_> = (from..to).map(|n| (n, STAGED)).collect();
         pen.tries(&all)?;
         pen.acknowledged(&all)?;
-        if from < jobs / 10 * 9 && (to / AT_ONCE).is_multiple_of(8) {
+        let is_turn = jobs < 8 * AT_ONCE || (to / AT_ONCE).is_multiple_of(8);
+        if from < jobs / 10 * 9 && is_turn {
             archive.seal_all()?;
         }
         from = to;
@@ -168,15 +164,12 @@ fn kill_at_work(args: &Args, rng: &mut fastrand::Rng) -> Result<Vec<String>> {
 
 /// Kills a worker while it starts; `false` if it was ready before.
 fn kill_at_start(args: &Args, usual: Duration, rng: &mut fastrand::Rng) -> Result<bool> {
-    let args = args.clone().with("seed", rng.u64(..)).with("steps", 0);
-    let mut process = child("opener", &args)?.spawn()?;
+    let mut process = child("opener", args)?.spawn()?;
     std::thread::sleep(usual.mul_f64(rng.f64() * 1.1));
     process.kill()?;
-    process.wait()?;
-    let mut output = process.stdout.take().ok_or("an opener without output")?;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut output, &mut text)?;
-    Ok(!text.contains("open"))
+    Ok(!End::of(process, Duration::from_secs(10))?
+        .text
+        .contains("open"))
 }
 
 /// Files of the tables that the index does not name, and the other way round.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -251,18 +251,38 @@ pub(crate) fn watched(role: &str, args: &Args, root: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Waits for a child, but not for ever.
-pub(crate) fn wait(child: &mut Child, patience: Duration) -> Result<std::process::ExitStatus> {
-    let until = Instant::now() + patience;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() > until {
-            child.kill()?;
-            child.wait()?;
-            return Err("a child of the lab did not end".into());
-        }
-        std::thread::sleep(Duration::from_millis(2));
+/// How a child ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) status: ExitStatus,
+    pub(crate) text: String,
+}
+
+impl End {
+    /// Waits for a child, but not for ever.
+    pub(crate) fn of(mut child: Child, patience: Duration) -> Result<Self> {
+        let mut output = child.stdout.take().ok_or("a child without output")?;
+        // Read beside the waiting: a child whose pipe is full does not end.
+        let reader = std::thread::spawn(move || std::io::read_to_string(&mut output));
+        let until = Instant::now() + patience;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if Instant::now() > until {
+                child.kill()?;
+                child.wait()?;
+                return Err("a child of the lab did not end".into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let text = reader.join().map_err(|_| "a reader panicked")??;
+        Ok(Self { status, text })
+    }
+
+    /// What the child itself found wrong.
+    pub(crate) fn wrong(&self) -> impl Iterator<Item = String> + '_ {
+        let lines = self.text.lines();
+        lines.filter_map(|line| line.strip_prefix("wrong ").map(str::to_owned))
     }
 }

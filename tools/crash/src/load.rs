@@ -1,14 +1,12 @@
 //! How many events per second the archive acknowledges when every sync takes 4 ms, and how long each
 //! caller waits. Closed loop: each client reports, waits for the acknowledgement, and reports again.
 
-use crate::lab::{Args, Report, Result, Work, child, percentile, wait, watched};
+use crate::lab::{Args, End, Report, Result, Work, child, percentile, watched};
 use crate::worker;
 use crate::world::{FINISHED, RUNNING, World};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tachograph::archive::{Archive, Settings};
 use tachograph::num;
-use tachograph::time::SystemClock;
 
 const WORLD: World = World { stride: 1 };
 const CLIENTS: u64 = 192;
@@ -32,9 +30,7 @@ pub(crate) fn run(seconds: u64) -> Result<Report> {
         } else {
             child("clients", &args)?
         };
-        let mut process = command.spawn()?;
-        let status = wait(&mut process, Duration::from_secs(seconds + 60))?;
-        let text = std::io::read_to_string(process.stdout.take().ok_or("clients without output")?)?;
+        let End { status, text } = End::of(command.spawn()?, Duration::from_secs(seconds + 60))?;
         let mut words = text
             .split_whitespace()
             .filter_map(|word| word.parse::<u64>().ok());
@@ -71,11 +67,7 @@ pub(crate) fn run(seconds: u64) -> Result<Report> {
 /// The role `clients`. Prints events, microseconds, p50 and p99 in microseconds.
 pub(crate) fn clients(args: &Args) -> Result<()> {
     let root = PathBuf::from(args.text("root").ok_or("root=DIR is missing")?);
-    let archive = Archive::open(
-        &root.join("data"),
-        Settings::default(),
-        SystemClock::shared(),
-    )?;
+    let archive = worker::open_archive(&root.join("data"))?;
     let seconds = Duration::from_secs(args.number("seconds").unwrap_or(5));
     let began = Instant::now();
     let waits = std::thread::scope(|scope| {

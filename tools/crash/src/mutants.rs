@@ -44,28 +44,30 @@ pub(crate) fn run(seed: u64) -> Result<Report> {
     let mut report = Report::default();
     for mutant in fault::OMISSIONS {
         let began = Instant::now();
-        let mut caught = None;
-        for attempt in 1..=ATTEMPTS {
-            let found = part(mutant, seed + attempt)?;
-            if let Some(first) = found.first() {
-                caught = Some((attempt, first.to_owned()));
-                break;
-            }
-        }
+        let caught = caught(mutant, seed)?;
         let seconds = began.elapsed().as_secs_f64();
-        match caught {
-            Some((attempt, first)) => {
+        let words = caught
+            .as_ref()
+            .map_or("NOT CAUGHT".to_owned(), |(attempt, first)| {
                 let first: String = first.chars().take(140).collect();
-                report.line(
-                    *mutant,
-                    format!("caught at attempt {attempt} in {seconds:.0} s: {first}"),
-                );
-            }
-            None => {
-                report.line(*mutant, "NOT CAUGHT");
-                report.violation(format!("the mutant {mutant} passes the lab"));
-            }
+                format!("caught at attempt {attempt} in {seconds:.0} s: {first}")
+            });
+        eprintln!("{mutant}: {words}");
+        report.line(*mutant, words);
+        if caught.is_none() {
+            report.violation(format!("the mutant {mutant} passes the lab"));
         }
     }
     Ok(report)
+}
+
+/// At which attempt a mutant was caught, and by what.
+fn caught(mutant: &str, seed: u64) -> Result<Option<(u64, String)>> {
+    for attempt in 1..=ATTEMPTS {
+        let found = part(mutant, seed + attempt)?;
+        if let Some(first) = found.first() {
+            return Ok(Some((attempt, first.to_owned())));
+        }
+    }
+    Ok(None)
 }

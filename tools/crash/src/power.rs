@@ -6,7 +6,7 @@
 //! others read them in place.
 
 use crate::disk::{Disk, Model, State};
-use crate::lab::{Args, Report, Result, Work, wait, watched};
+use crate::lab::{End, Report, Result, Work, watched};
 use crate::oracle::Oracle;
 use crate::record::{self, Call, Record};
 use crate::worker;
@@ -100,12 +100,7 @@ pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
 fn live(steps: u64, rng: &mut fastrand::Rng, omit: &str, report: &mut Report) -> Result<Life> {
     let work = Work::new(&format!("life-{}", rng.u32(..)))?;
     for worker in 0..WORKERS {
-        let args = Args::default()
-            .with("root", work.path().display())
-            .with("stride", WORLD.stride)
-            .with("seed", rng.u64(..))
-            .with("steps", steps)
-            .with("omit", omit);
+        let args = worker::args(&work, WORLD, rng.u64(..), steps, omit);
         let mut process = watched("worker", &args, work.path())?
             .env("LAB_LOG", work.log())
             .spawn()?;
@@ -114,15 +109,7 @@ fn live(steps: u64, rng: &mut fastrand::Rng, omit: &str, report: &mut Report) ->
             std::thread::sleep(Duration::from_millis(rng.u64(20..600)));
             process.kill()?;
         }
-        wait(&mut process, PATIENCE)?;
-        let mut text = String::new();
-        if let Some(mut output) = process.stdout.take() {
-            std::io::Read::read_to_string(&mut output, &mut text)?;
-        }
-        report.violations(
-            text.lines()
-                .filter_map(|line| line.strip_prefix("wrong ").map(str::to_owned)),
-        );
+        report.violations(End::of(process, PATIENCE)?.wrong());
     }
     Ok(Life {
         records: record::read(&work.log())?,

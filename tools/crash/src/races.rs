@@ -1,6 +1,6 @@
 //! Many processes and one directory: who wins a start, and what repeated reports make of a job.
 
-use crate::lab::{Args, Report, Result, Work, child, wait};
+use crate::lab::{Args, End, Report, Result, Work, child};
 use crate::oracle::{Oracle, Pen, problems};
 use crate::worker;
 use crate::world::{FINISHED, STAGED, World};
@@ -8,8 +8,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
-use tachograph::archive::{Archive, Settings};
-use tachograph::time::SystemClock;
 
 const WORLD: World = World { stride: 10 };
 /// Processes that start at once.
@@ -68,11 +66,11 @@ pub(crate) fn starts(rounds: u64, seed: u64, omit: &str) -> Result<Report> {
                 "won" => winners.push(racer),
                 "data_dir_locked" => {
                     locked += 1;
-                    wait(&mut racer, PATIENCE)?;
+                    racer.wait()?;
                 }
                 _ => {
                     other.push(word);
-                    wait(&mut racer, PATIENCE)?;
+                    racer.wait()?;
                 }
             }
         }
@@ -95,11 +93,7 @@ pub(crate) fn starts(rounds: u64, seed: u64, omit: &str) -> Result<Report> {
 pub(crate) fn race(args: &Args) -> Result<()> {
     worker::omit(args.text("omit").unwrap_or_default())?;
     let root = PathBuf::from(args.text("root").ok_or("root=DIR is missing")?);
-    let archive = Archive::open(
-        &root.join("data"),
-        Settings::default(),
-        SystemClock::shared(),
-    );
+    let archive = worker::open_archive(&root.join("data"));
     let word = archive
         .as_ref()
         .map_or_else(|error| error.code(), |_| "won");
@@ -128,16 +122,16 @@ pub(crate) fn doubles(size: Size, seed: u64, omit: &str) -> Result<Report> {
         process.kill()?;
         process.wait()?;
     }
-    let mut process = child("submitter", &args.with("seed", rng.u64(..)))?.spawn()?;
-    let status = wait(&mut process, PATIENCE * 5)?;
-    if !status.success() {
-        report.violation(format!("the last submitter ended with {status}"));
+    let process = child("submitter", &args.with("seed", rng.u64(..)))?.spawn()?;
+    let end = End::of(process, PATIENCE * 5)?;
+    if !end.status.success() {
+        report.violation(format!("the last submitter ended with {}", end.status));
     }
     let mut oracle = Oracle::default();
     for n in 0..jobs {
         oracle.note(true, n, STAGED);
     }
-    let archive = Archive::open(&work.data(), Settings::default(), SystemClock::shared())?;
+    let archive = worker::open_archive(&work.data())?;
     archive.seal_all()?;
     report.violations(oracle.check(&archive, WORLD, 0..jobs));
     report.violations(problems(&archive, true)?);
@@ -171,11 +165,7 @@ pub(crate) fn submit(args: &Args) -> Result<()> {
     let root = PathBuf::from(args.text("root").ok_or("root=DIR is missing")?);
     let mut rng = fastrand::Rng::with_seed(args.number("seed").unwrap_or(0));
     let jobs = args.number("jobs").unwrap_or(0);
-    let archive = Archive::open(
-        &root.join("data"),
-        Settings::default(),
-        SystemClock::shared(),
-    )?;
+    let archive = worker::open_archive(&root.join("data"))?;
     let mut pen = Pen::open(&root.join("oracle"))?;
     let mut order: Vec<u64> = (0..TIMES).flat_map(|_| 0..jobs).collect();
     rng.shuffle(&mut order);

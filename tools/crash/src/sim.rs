@@ -2,7 +2,7 @@
 //! memory, with steps of the commit protocol that fail. Some seeds run twice: the same seed must give
 //! the same history.
 
-use crate::lab::{Args, Report, Result, Work, child, wait};
+use crate::lab::{Args, End, Report, Result, Work, child};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -29,10 +29,8 @@ pub(crate) fn run(seeds: u64, seed: u64) -> Result<Report> {
         })
         .collect();
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-    for mut process in children? {
-        let output = process.stdout.take().ok_or("a simulator without output")?;
-        let text = std::io::read_to_string(output)?;
-        let status = wait(&mut process, PATIENCE)?;
+    for process in children? {
+        let End { status, text } = End::of(process, PATIENCE)?;
         if !status.success() {
             report.violation(format!("a simulator ended with {status}"));
         }

@@ -3,7 +3,7 @@
 //! The steps are `tachograph::fault::STEPS`; one that is never reached is a violation, so the sweep
 //! cannot miss what it does not know to reach.
 
-use crate::lab::{Args, Report, Result, Work, child, wait};
+use crate::lab::{Args, End, Report, Result, Work, child};
 use crate::oracle::Oracle;
 use crate::worker;
 use crate::world::World;
@@ -13,7 +13,9 @@ use tachograph::fault;
 
 const WORLD: World = World { stride: 60 };
 const ACTIONS: [&str; 3] = ["abort", "error", "delay"];
-const STEPS_OF_WORKER: u64 = 30;
+/// Things that a worker does: enough for a segment; and for several that are compacted.
+const LIFE: u64 = 30;
+const LONG_LIFE: u64 = 120;
 const PATIENCE: Duration = Duration::from_secs(60);
 const SIGABRT: i32 = 6;
 
@@ -57,12 +59,9 @@ pub(crate) fn run(seeds: u64, seed: u64, omit: &str) -> Result<Report> {
 /// One life with one broken step: whether it was reached, and what is wrong afterwards.
 fn one(step: &str, action: &str, at: u64, seed: u64, omit: &str) -> Result<(bool, Vec<String>)> {
     let work = Work::new("steps")?;
-    let args = Args::default()
-        .with("root", work.path().display())
-        .with("stride", WORLD.stride)
-        .with("seed", seed)
-        .with("steps", STEPS_OF_WORKER)
-        .with("omit", omit);
+    let compacts = step.starts_with("rewrite.") || step.starts_with("obsolete.");
+    let life = if compacts { LONG_LIFE } else { LIFE };
+    let args = worker::args(&work, WORLD, seed, life, omit);
     let mut wrong = Vec::new();
     if step.starts_with("open.") {
         // Something to recover: files of a segment that no entry names.
@@ -89,16 +88,12 @@ fn one(step: &str, action: &str, at: u64, seed: u64, omit: &str) -> Result<(bool
 
 /// One worker: whether its step was reached.
 fn live(args: &Args, wrong: &mut Vec<String>) -> Result<bool> {
-    let mut process = child("worker", args)?.spawn()?;
-    let status = wait(&mut process, PATIENCE)?;
-    let text = std::io::read_to_string(process.stdout.take().ok_or("a worker without output")?)?;
-    wrong.extend(
-        text.lines()
-            .filter_map(|line| line.strip_prefix("wrong ").map(str::to_owned)),
-    );
+    let end = End::of(child("worker", args)?.spawn()?, PATIENCE)?;
+    wrong.extend(end.wrong());
+    let status = end.status;
     let aborted = status.signal() == Some(SIGABRT) && args.text("action") == Some("abort");
     if !aborted && !status.success() {
         wrong.push(format!("the worker ended with {status}"));
     }
-    Ok(aborted || text.lines().any(|line| line == "reached"))
+    Ok(aborted || end.text.lines().any(|line| line == "reached"))
 }

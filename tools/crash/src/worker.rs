@@ -5,12 +5,12 @@
 //! `open MS`, `ack` (the first time), `reached` (the step that was to break was there), `wrong ...`
 //! (something it saw itself) and `done OPERATIONS`.
 
-use crate::lab::{Args, Result};
+use crate::lab::{Args, Result, Work};
 use crate::oracle::{Oracle, Pen, problems};
 use crate::world::{Level, RESTAGED, RUNNING, STAGED, World};
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tachograph::archive::{
@@ -84,6 +84,16 @@ struct Worker {
     archive: Option<Archive>,
     acknowledged: u64,
     openings: u32,
+}
+
+/// The arguments of a worker.
+pub(crate) fn args(work: &Work, world: World, seed: u64, steps: u64, omit: &str) -> Args {
+    Args::default()
+        .with("root", work.path().display())
+        .with("stride", world.stride)
+        .with("seed", seed)
+        .with("steps", steps)
+        .with("omit", omit)
 }
 
 /// The role `worker`.
@@ -166,23 +176,25 @@ fn make_segments(archive: &Archive, compacts: bool) {
     }
 }
 
-/// Replaced files stay for programs that read in place; here there are none.
-pub(crate) fn settings() -> Settings {
+/// Opens a data directory as every part of the lab does. Replaced files stay for programs that read in
+/// place; here there are none.
+pub(crate) fn open_archive(data: &Path) -> Result<Archive, Error> {
     let compact = CompactionPolicy {
         grace_ms: 0,
         ..CompactionPolicy::default()
     };
-    Settings {
+    let settings = Settings {
         compact,
         ..Settings::default()
-    }
+    };
+    Archive::open(data, settings, SystemClock::shared())
 }
 
 impl Worker {
     /// Opens the archive, also after a failure: what failed once must not stay broken.
     fn open(&mut self) -> bool {
         let began = Instant::now();
-        let archive = Archive::open(&self.root.join("data"), settings(), SystemClock::shared());
+        let archive = open_archive(&self.root.join("data"));
         self.openings += 1;
         match archive {
             Ok(archive) => {
@@ -204,7 +216,7 @@ impl Worker {
             0..=11 => self.batch(archive)?,
             12..=14 => self.repeat(archive)?,
             15..=18 => {
-                let compacts = self.rng.u8(..3) == 0;
+                let compacts = self.rng.bool();
                 std::thread::scope(|scope| {
                     // Events and reads go on while segments are made.
                     scope.spawn(move || make_segments(archive, compacts));
@@ -364,11 +376,7 @@ impl Worker {
 pub(crate) fn open_and_wait(args: &Args) -> Result<()> {
     omit(args.text("omit").unwrap_or_default())?;
     let root = PathBuf::from(args.text("root").ok_or("root=DIR is missing")?);
-    let archive = Archive::open(
-        &root.join("data"),
-        Settings::default(),
-        SystemClock::shared(),
-    );
+    let archive = open_archive(&root.join("data"));
     say(&archive.map_or_else(
         |error| format!("refused {}", error.chain()),
         |_| "open".to_owned(),
@@ -377,21 +385,19 @@ pub(crate) fn open_and_wait(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Waits for an event's answer and gives the sealed facts if they are asked for.
+/// Waits for an event's answer and gives the sealed facts as often as they are asked for.
 pub(crate) fn accepted(
     archive: &Archive,
     event: JobEvent,
     reply: Reply<Acceptance>,
 ) -> Result<Accepted, Error> {
-    match reply.wait()? {
-        Acceptance::Accepted(accepted) => Ok(accepted),
-        Acceptance::NeedsSealedFacts => {
-            let sealed = archive.sealed_facts(&event.job)?;
-            match archive.accept(event, Some(sealed)).wait()? {
-                Acceptance::Accepted(accepted) => Ok(accepted),
-                Acceptance::NeedsSealedFacts => {
-                    Err(Error::internal("asked twice for sealed facts"))
-                }
+    let mut reply = reply;
+    loop {
+        match reply.wait()? {
+            Acceptance::Accepted(accepted) => return Ok(accepted),
+            Acceptance::NeedsSealedFacts => {
+                let sealed = archive.sealed_facts(&event.job)?;
+                reply = archive.accept(event.clone(), Some(sealed));
             }
         }
     }
@@ -400,16 +406,12 @@ pub(crate) fn accepted(
 /// Opens a directory that a worker left and says what is wrong: with every job, every invariant, and
 /// with what can be done next.
 pub(crate) fn examine(
-    root: &std::path::Path,
+    root: &Path,
     oracle: &Oracle,
     world: World,
     go_on: bool,
 ) -> Result<Vec<String>> {
-    let archive = match Archive::open(
-        &root.join("data"),
-        Settings::default(),
-        SystemClock::shared(),
-    ) {
+    let archive = match open_archive(&root.join("data")) {
         Ok(archive) => archive,
         Err(error) => return Ok(vec![format!("it does not open: {}", error.chain())]),
     };
