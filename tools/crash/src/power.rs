@@ -155,13 +155,7 @@ fn cuts(life: &Life, model: Model, states: u64, seed: u64) -> Result<Vec<String>
         let state = disk.cut(rng);
         let go_on = rng.u8(..8) == 0;
         if let Some(what) = broken(&state, &oracle, go_on)? {
-            let call = before.last().map(|record| &record.call);
-            let call = format!("{call:?}");
-            let call = call.get(..call.len().min(120)).unwrap_or_default();
-            wrong.push(format!(
-                "{}, cut behind call {at} ({call}): {what}",
-                model.name()
-            ));
+            wrong.push(format!("{what} ({}, cut behind call {at})", model.name()));
         }
     }
     Ok(wrong)
