@@ -53,6 +53,7 @@ pub const OMISSIONS: &[&str] = &[
     "omit.late_amendment",
     "omit.obsolete_entry",
     "omit.reader_epoch",
+    "omit.mark",
     "omit.lock",
 ];
 

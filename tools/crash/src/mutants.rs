@@ -23,7 +23,7 @@ fn part(mutant: &str, seed: u64) -> Result<Report> {
         | "omit.wal_sync"
         | "omit.wait_for_commit"
         | "omit.sync_before_rename" => power::run(power, seed, mutant),
-        "omit.page_digest" | "omit.tail_digest" => flips::run(
+        "omit.page_digest" | "omit.tail_digest" | "omit.mark" => flips::run(
             flips::Size {
                 flips: 100,
                 blocks: 30,
