@@ -58,6 +58,9 @@ pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
         let (mut runs, mut again) = (0, 0);
         let first = 1 + seed % size.every;
         for n in (first..=all).step_by(usize::try_from(size.every)?) {
+            if report.has_caught(omit) {
+                return Ok(report);
+            }
             let life = one(size, seed, omit, Some((n, way)))?;
             runs += 1;
             again += life.synced_again;

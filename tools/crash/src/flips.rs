@@ -113,14 +113,14 @@ impl Damage {
 /// The part `flips`.
 pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
     worker::omit(omit)?;
-    let report = damages(size, seed);
+    let report = damages(size, seed, omit);
     for name in omit.split(',').filter(|name| !name.is_empty()) {
         fail::remove(name);
     }
     report
 }
 
-fn damages(size: Size, seed: u64) -> Result<Report> {
+fn damages(size: Size, seed: u64, omit: &str) -> Result<Report> {
     let work = Work::new("flips")?;
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut report = Report::default();
@@ -140,6 +140,9 @@ fn damages(size: Size, seed: u64) -> Result<Report> {
         let Some(damage) = damage(&clean.data(), places.get(kind), is_bit, &mut rng)? else {
             continue;
         };
+        if report.has_caught(omit) {
+            break;
+        }
         refresh(&clean.data(), &work.data())?;
         damage.make(&work.data())?;
         let seed = rng.u64(..);

@@ -41,6 +41,11 @@ impl Report {
         }
     }
 
+    /// Whether a mutant was caught: there is no need to go on.
+    pub(crate) fn has_caught(&self, mutant: &str) -> bool {
+        !mutant.is_empty() && !self.is_clean()
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.violations == 0
     }

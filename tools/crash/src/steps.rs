@@ -28,6 +28,9 @@ pub(crate) fn run(seeds: u64, seed: u64, omit: &str) -> Result<Report> {
         for action in ACTIONS {
             let mut reached = 0;
             for turn in 0..seeds {
+                if report.has_caught(omit) {
+                    return Ok(report);
+                }
                 // The first time a step is reached, and a later time.
                 let at = if turn == 0 { 0 } else { rng.u64(..4) };
                 let one = one(step, action, at, rng.u64(..), omit)?;
