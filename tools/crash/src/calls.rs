@@ -14,11 +14,31 @@ use std::time::{Duration, Instant};
 const WORLD: World = World { stride: 60 };
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A way to fail: name, error number, calls that fail, whether the first is a short write.
-const WAYS: [(&str, i32, u32, bool); 3] = [
-    ("bad disk (EIO)", 5, 1, false),
-    ("full disk (ENOSPC, 12 calls)", 28, 12, false),
-    ("full in mid-write (half, then ENOSPC)", 28, 6, true),
+/// A way to fail.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    name: &'static str,
+    /// Number of the error.
+    error: i32,
+    /// Calls that fail.
+    count: u32,
+    /// Whether the N-th writes half, and those behind it fail.
+    is_short: bool,
+}
+
+const fn way(name: &'static str, error: i32, count: u32, is_short: bool) -> Way {
+    Way {
+        name,
+        error,
+        count,
+        is_short,
+    }
+}
+
+const WAYS: [Way; 3] = [
+    way("bad disk (EIO)", 5, 1, false),
+    way("full disk (ENOSPC, 12 calls)", 28, 12, false),
+    way("full in mid-write (half, then ENOSPC)", 28, 6, true),
 ];
 
 /// How much is done.
@@ -67,17 +87,17 @@ pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
             report.violations(
                 life.wrong
                     .into_iter()
-                    .map(|what| format!("{}, call {n}: {what}", way.0)),
+                    .map(|what| format!("{}, call {n}: {what}", way.name)),
             );
         }
         if again > 0 {
             report.violation(format!(
                 "{}: {again} syncs of a descriptor whose sync had failed",
-                way.0
+                way.name
             ));
         }
         report.line(
-            way.0,
+            way.name,
             format!("{runs} lives, {again} second syncs of a failed descriptor"),
         );
     }
@@ -91,24 +111,19 @@ struct Life {
     wrong: Vec<String>,
 }
 
-fn one(
-    size: Size,
-    seed: u64,
-    omit: &str,
-    fault: Option<(u64, (&str, i32, u32, bool))>,
-) -> Result<Life> {
+fn one(size: Size, seed: u64, omit: &str, fault: Option<(u64, Way)>) -> Result<Life> {
     let work = Work::new("calls")?;
     let args = worker::args(&work, WORLD, seed, size.steps, omit);
     let mut command = watched("worker", &args, work.path())?;
     command
         .env("LAB_LOG", work.log())
         .env("LAB_FAIL_ROOT", work.data());
-    if let Some((n, (_, error, count, short))) = fault {
+    if let Some((n, way)) = fault {
         command
             .env("LAB_FAIL_AT", n.to_string())
-            .env("LAB_FAIL_ERRNO", error.to_string())
-            .env("LAB_FAIL_COUNT", count.to_string())
-            .env("LAB_FAIL_SHORT", u8::from(short).to_string());
+            .env("LAB_FAIL_ERRNO", way.error.to_string())
+            .env("LAB_FAIL_COUNT", way.count.to_string())
+            .env("LAB_FAIL_SHORT", u8::from(way.is_short).to_string());
     }
     let end = End::of(command.spawn()?, PATIENCE)?;
     let mut wrong: Vec<String> = end.wrong().collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -218,9 +219,10 @@ impl Args {
 }
 
 /// The shim, compiled once per run of the lab.
-pub(crate) fn shim() -> Result<PathBuf> {
-    static BUILT: std::sync::Mutex<Option<PathBuf>> = std::sync::Mutex::new(None);
-    let mut built = BUILT.lock().map_err(|_| "the shim's lock")?;
+static SHIM: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn shim() -> Result<PathBuf> {
+    let mut built = SHIM.lock().map_err(|_| "the shim's lock")?;
     if let Some(path) = built.as_ref() {
         return Ok(path.clone());
     }
@@ -236,6 +238,13 @@ pub(crate) fn shim() -> Result<PathBuf> {
     }
     *built = Some(path.clone());
     Ok(path)
+}
+
+/// Removes what all parts shared.
+pub(crate) fn clean_up() {
+    if let Ok(Some(path)) = SHIM.lock().map(|mut built| built.take()) {
+        let _best_effort = std::fs::remove_file(path);
+    }
 }
 
 /// A child of the lab: the lab's own program in another role.
