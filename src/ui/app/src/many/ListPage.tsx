@@ -145,7 +145,7 @@ function walk(step: number): void {
 }
 
 async function loadList(question: string, signal: AbortSignal): Promise<JobList> {
-  if (!question.startsWith("select ")) return readList(await get(question, signal));
+  if (question.startsWith("/")) return readList(await get(question, signal));
   const jobs = (await askSql(question, signal)).map(readRow);
   return { jobs: jobs.slice(0, PAGE), next: jobs.length > PAGE ? "more" : null };
 }
