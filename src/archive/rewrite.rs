@@ -36,6 +36,7 @@ use super::find::amended_keys;
 use super::readers::Reading;
 use super::segments::{OpenSegment, file_name};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
@@ -201,7 +202,8 @@ impl Archive {
             folded: num::len_u64(folded.count()),
             took: Duration::ZERO,
         };
-        let flipped = self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms);
+        let flipped = fault::step("rewrite.checked")
+            .and_then(|()| self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms));
         let flipped = match &output {
             Some(output) => {
                 let name = file_name(output.entry.info.archiver, output.id.seq);
@@ -209,6 +211,10 @@ impl Archive {
             }
             None => flipped?,
         };
+        if flipped {
+            self.segments.forget(work.inputs);
+            fault::step("rewrite.replaced")?;
+        }
         Ok(flipped.then_some(made))
     }
 
@@ -288,7 +294,8 @@ impl Archive {
         let name = file_name(self.archiver.number(), seq);
         self.write_pair(date, &name, &samples.bytes, &jobs.bytes)?;
         drop((samples, jobs));
-        let checked = self.check_output(inputs, plan, &output, work.pause);
+        let checked = fault::step("rewrite.written")
+            .and_then(|()| self.check_output(inputs, plan, &output, work.pause));
         match checked {
             Ok(samples) => Ok(Output { samples, ..output }),
             Err(error) => {

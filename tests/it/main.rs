@@ -34,6 +34,7 @@ mod readers;
 mod schemas;
 #[cfg(test)]
 mod sql;
+mod simulation;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
