@@ -194,8 +194,9 @@ impl Engine {
         limits: QueryLimits,
         progress: Arc<Progress>,
     ) -> Result<Answer> {
+        // Waiting for others counts.
+        let end = Instant::now() + limits.time;
         let permit = self.permit().await?;
-        let begun_at = Instant::now();
         let (begun, planned) = oneshot::channel();
         let (sender, batches) = mpsc::channel(2);
         let task = Task {
@@ -211,7 +212,7 @@ impl Engine {
         let mut stop = StopOnDrop(Some(Arc::clone(&progress)));
         self.pool.spawn(task.run(begun));
         // Planning takes milliseconds, and cannot be interrupted where it does not.
-        let planned = tokio::time::timeout(limits.time, planned).await;
+        let planned = tokio::time::timeout_at(end + GRACE, planned).await;
         let planned = planned.map_err(|_| took_too_long(limits.time))?;
         let schema = planned.map_err(|_| {
             Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
@@ -223,7 +224,7 @@ impl Engine {
             progress,
             batches,
             is_over: false,
-            patience: Box::pin(tokio::time::sleep_until(begun_at + limits.time + GRACE)),
+            patience: Box::pin(tokio::time::sleep_until(end + GRACE)),
             time: limits.time,
         })
     }
