@@ -30,6 +30,7 @@ mod proof_support;
 mod readers;
 #[cfg(test)]
 mod schemas;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod sql;
