@@ -17,8 +17,6 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
-mod compaction;
-#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod crash;
@@ -33,8 +31,9 @@ mod readers;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
-mod sql;
 mod simulation;
+#[cfg(test)]
+mod sql;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
