@@ -7,6 +7,7 @@
 use super::overlay::AmendedJob;
 use super::{ScanView, SegmentRef};
 use crate::archive::amend;
+use crate::archive::find::amended_keys;
 use crate::archive::segments::OpenSegment;
 use crate::archive::visible::Sight;
 use crate::error::{Error, Result};
@@ -69,12 +70,15 @@ impl Changes {
         }
         let sealed: Vec<&SealedJob> = apart.values().map(|own| &own.sealed).collect();
         let rows = open.rows(&sealed)?;
+        let snapshot = view.archive.index.snapshot();
         for (row, own) in rows.into_iter().zip(apart.values()) {
             let mut row = match own.amended {
                 None => row,
                 Some(job) => {
+                    let facts = job.amendment.merged.facts();
+                    let keys = amended_keys(&snapshot, &own.sealed, row.row.keys, facts)?;
                     let profile = || open.profile(&own.sealed);
-                    amend::apply(row, job.amendment.clone(), profile)?
+                    amend::apply(row, job.amendment.clone(), keys, profile)?
                 }
             };
             own.erased.erase_from(&mut row.row.facts);

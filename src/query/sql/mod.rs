@@ -47,6 +47,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
+
+/// How much later than its time a query may say itself that it took too long.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// How much one query may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,9 @@ pub struct Answer {
     batches: mpsc::Receiver<Result<RecordBatch>>,
     /// Whether its end, or its failure, was given out.
     is_over: bool,
+    /// A step that does not look at the clock (a window sorts all of its rows at once) is not waited for.
+    patience: Pin<Box<Sleep>>,
+    time: Duration,
 }
 
 impl fmt::Debug for Answer {
@@ -124,7 +131,15 @@ impl Stream for Answer {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = std::task::ready!(self.batches.poll_recv(context));
+        let Poll::Ready(next) = self.batches.poll_recv(context) else {
+            if self.is_over || self.patience.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.is_over = true;
+            self.batches.close();
+            self.progress.cancel();
+            return Poll::Ready(Some(Err(took_too_long(self.time))));
+        };
         if !matches!(next, Some(Ok(_))) {
             // A query that broke off without a word must not pass for one that ended.
             let broke_off = next.is_none() && !self.is_over && !self.progress.is_complete();
@@ -180,6 +195,8 @@ impl Engine {
         limits: QueryLimits,
         progress: Arc<Progress>,
     ) -> Result<Answer> {
+        // Waiting for others counts.
+        let end = Instant::now() + limits.time;
         let permit = self.permit().await?;
         let (begun, planned) = oneshot::channel();
         let (sender, batches) = mpsc::channel(2);
@@ -196,7 +213,7 @@ impl Engine {
         let mut stop = StopOnDrop(Some(Arc::clone(&progress)));
         self.pool.spawn(task.run(begun));
         // Planning takes milliseconds, and cannot be interrupted where it does not.
-        let planned = tokio::time::timeout(limits.time, planned).await;
+        let planned = tokio::time::timeout_at(end + GRACE, planned).await;
         let planned = planned.map_err(|_| took_too_long(limits.time))?;
         let schema = planned.map_err(|_| {
             Error::new(ErrorKind::Unavailable, "closing", "the service is stopping")
@@ -208,6 +225,8 @@ impl Engine {
             progress,
             batches,
             is_over: false,
+            patience: Box::pin(tokio::time::sleep_until(end + GRACE)),
+            time: limits.time,
         })
     }
 

@@ -9,6 +9,7 @@ use crate::segment::properties::ValueEncoding;
 use crate::segment::samples::SamplesWriter;
 use crate::testkit::jobs::archived_job;
 use crate::time::Date;
+use arrow_array::Array as _;
 
 struct Files {
     _dir: tempfile::TempDir,
