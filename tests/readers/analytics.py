@@ -41,14 +41,12 @@ def plain(cell):
 
 def rows(result):
     """The rows of whatever an engine gives."""
-    if hasattr(result, "fetchall"):
-        found = result.fetchall()
+    if hasattr(result, "to_arrow_table"):
+        found = [tuple(row.values()) for row in result.to_arrow_table().to_pylist()]
     elif hasattr(result, "iter_rows"):
         found = result.rows()
     elif hasattr(result, "itertuples"):
         found = list(result.itertuples(index=False, name=None))
-    elif hasattr(result, "to_arrow_table"):
-        found = [tuple(row.values()) for row in result.to_arrow_table().to_pylist()]
     elif hasattr(result, "collect"):
         found = [tuple(row) for row in result.collect()]
     else:
