@@ -25,6 +25,7 @@ use std::sync::Arc;
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Table {
     Samples,
+    Samples5m,
     Jobs,
 }
 
@@ -34,6 +35,7 @@ impl Table {
     pub fn name(self) -> &'static str {
         match self {
             Self::Samples => "samples",
+            Self::Samples5m => "samples_5m",
             Self::Jobs => "jobs",
         }
     }
@@ -97,7 +99,13 @@ impl DataDir {
         if !refuse_other_formats(root)? {
             dir.write_in(root, FORMAT_FILE, FORMAT_TEXT.as_bytes())?;
         }
-        for folder in ["tables/samples", "tables/jobs", "quarantine", "index"] {
+        for folder in [
+            "tables/samples",
+            "tables/samples_5m",
+            "tables/jobs",
+            "quarantine",
+            "index",
+        ] {
             create_durably(&dir.root.join(folder))?;
         }
         dir.empty_tmp()?;

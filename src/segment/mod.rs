@@ -6,6 +6,7 @@
 //! of single-bit flips in a Parquet file are silently wrong values.
 
 mod chunk;
+pub mod coarse;
 pub mod digest;
 pub mod dir;
 mod encode;
