@@ -117,6 +117,10 @@ pub const WAKE_CHUNK: usize = 256;
 /// is what needs a look, not the single job.
 pub const UNREADABLE_LOGGED_MAX: usize = 1_000;
 
+/// Segments that one rewrite reads: of each a decoded page of every column is held, 1.5 MiB of the
+/// samples and 1 MiB of the jobs, 40 MiB in all.
+pub const REWRITE_INPUTS_MAX: usize = 16;
+
 /// Problems that a verification describes one by one; the rest is counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
 

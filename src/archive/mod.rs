@@ -10,13 +10,18 @@ mod accept;
 mod amend;
 mod co_tenants;
 mod commit;
+mod compact;
 mod erase;
 mod find;
 mod list;
 mod listed;
 mod lookups;
+mod obsolete;
 mod pending;
+mod publish;
+mod readers;
 mod registry;
+mod rewrite;
 mod seal;
 mod segments;
 mod stage;
@@ -26,14 +31,17 @@ mod tests;
 mod verify;
 mod visible;
 
-pub use accept::{Acceptance, Accepted};
+pub use accept::{Acceptance, Accepted, SealedFacts};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
+pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
+pub use readers::FilePin;
+pub use rewrite::Rewritten;
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
@@ -48,6 +56,9 @@ use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
+use compact::Unfit;
+use obsolete::Retired;
+use readers::Readers;
 use segments::Segments;
 use staged_dates::StagedDates;
 use std::collections::BTreeSet;
@@ -66,6 +77,8 @@ pub struct Settings {
     pub encoding: ValueEncoding,
     /// When staged jobs are sealed.
     pub seal: SealPolicy,
+    /// When segments are compacted.
+    pub compact: CompactionPolicy,
 }
 
 /// An open archive. Dropping it finishes what was submitted and closes the index.
@@ -87,6 +100,11 @@ pub struct Archive {
     unreadable: Mutex<BTreeSet<JobKey>>,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
+    /// Held while segments are rewritten: one rewrite at a time.
+    rewriting: Mutex<()>,
+    readers: Readers,
+    retired: Retired,
+    unfit: Unfit,
 }
 
 impl Archive {
@@ -119,6 +137,10 @@ impl Archive {
             declared: RwLock::default(),
             unreadable: Mutex::default(),
             sealing: Mutex::new(()),
+            rewriting: Mutex::new(()),
+            readers: Readers::default(),
+            retired: Retired::default(),
+            unfit: Unfit::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

@@ -46,6 +46,16 @@ pub(super) struct OpenSegment {
 }
 
 impl OpenSegment {
+    /// Its jobs file.
+    pub(super) fn jobs(&self) -> &JobsFile {
+        &self.jobs
+    }
+
+    /// Its samples file.
+    pub(super) fn samples(&self) -> &VerifiedFile {
+        &self.samples
+    }
+
     /// A job's row as it was sealed.
     pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
         let row = self.jobs.read(num::to_usize(job.jobs_row))?;
@@ -126,6 +136,12 @@ impl Segments {
         let (segment, last) = cache.segments.get_mut(&id)?;
         *last = uses;
         Some(Arc::clone(segment))
+    }
+
+    /// Closes segments that nobody is led to any more, as soon as those who read them are done.
+    pub(super) fn forget(&self, ids: &[SegmentId]) {
+        let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.segments.retain(|id, _| !ids.contains(id));
     }
 
     fn put(&self, id: SegmentId, segment: &Arc<OpenSegment>) {

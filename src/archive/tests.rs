@@ -1,9 +1,11 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod compaction;
 mod corrections;
 mod hidden;
 mod lists;
+mod rewriting;
 mod sealing;
 mod waiting;
 
@@ -61,13 +63,12 @@ impl Bench {
             job: job(number),
             facts,
         };
-        match self.archive().accept(event.clone(), None).wait()? {
-            Acceptance::Accepted(accepted) => Ok(accepted),
-            Acceptance::NeedsSealedFacts => {
-                let sealed = self.archive().sealed_facts(&event.job)?;
-                match self.archive().accept(event, Some(sealed)).wait()? {
-                    Acceptance::Accepted(accepted) => Ok(accepted),
-                    Acceptance::NeedsSealedFacts => panic!("asked twice"),
+        let mut sealed = None;
+        loop {
+            match self.archive().accept(event.clone(), sealed).wait()? {
+                Acceptance::Accepted(accepted) => return Ok(accepted),
+                Acceptance::NeedsSealedFacts => {
+                    sealed = Some(self.archive().sealed_facts(&event.job)?);
                 }
             }
         }

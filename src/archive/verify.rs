@@ -23,6 +23,7 @@ use crate::index::Snapshot;
 use crate::index::keys::by_time::{ByProjectTime, ByTime, TimeKey};
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use crate::index::keys::obsolete::ObsoleteSegments;
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::index::keys::staged::Staged;
@@ -77,7 +78,7 @@ impl Archive {
     /// `Data` or `Unavailable` only if the index itself cannot be read; everything else is a problem
     /// of the answer.
     pub fn verify(&self, deep: bool, mut progress: impl FnMut(u64, u64)) -> Result<Verification> {
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         let mut check = Check {
             archive: self,
             snapshot: &snapshot,
@@ -290,6 +291,12 @@ impl Check<'_> {
                     self.found.broken(InvariantId::Ar1, message);
                 }
             }
+            // Those of replaced segments go one after the other: each of them may be there, or not.
+            self.snapshot
+                .scan::<ObsoleteSegments>(&[], None, |id, old| {
+                    there.remove(&dir.file_path(table, id.date, &file_name(old.archiver, id.seq)));
+                    Ok(true)
+                })?;
             for path in there {
                 let message = format!("{} is not in the index", path.display());
                 self.found.broken(InvariantId::Ar1, message);

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod jobs;
 pub mod lookups;
 pub mod meta;
+pub mod obsolete;
 pub mod pending;
 pub mod registry;
 pub mod segments;
@@ -33,6 +34,7 @@ pub const ALL: &[&str] = &[
     jobs::Jobs::NAME,
     lookups::Lookups::NAME,
     meta::Meta::NAME,
+    obsolete::ObsoleteSegments::NAME,
     pending::Pending::NAME,
     registry::Regions::NAME,
     registry::Runners::NAME,
