@@ -15,7 +15,6 @@ use super::segments::OpenSegment;
 use super::{Archive, NumberedErasure, Visibility};
 use crate::error::Result;
 use crate::index::Snapshot;
-use crate::index::key_of;
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::by_time::{ByProjectTime, TimeKey};
 use crate::index::keys::erasures::{Erasure, Erasures, Step, Target};
@@ -187,15 +186,17 @@ impl Archive {
                 break;
             }
             for (id, jobs) in left {
-                if self.rewrite_hidden(&[id], 0)?.is_some() {
+                if self.rewrite_hidden(id, 0, &|| Ok(()))?.is_some() {
                     one.erasure.segments += 1;
                     one.erasure.jobs += num::len_u64(jobs.len());
                     self.note(one)?;
                 }
             }
         }
+        // Also what compaction replaced before may hold some of it.
+        self.end_graces()?;
         self.remove_obsolete()?;
-        self.has_no_obsolete_without_grace()
+        self.has_removed_all_due()
     }
 
     /// The sealed jobs of a target that still have something to be erased, by segment.

@@ -12,7 +12,9 @@ mod co_tenants;
 mod commit;
 mod compact;
 mod erase;
+mod erase_run;
 mod find;
+mod hide;
 mod list;
 mod listed;
 mod lookups;
@@ -21,6 +23,7 @@ mod pending;
 mod publish;
 mod readers;
 mod registry;
+mod retain;
 mod rewrite;
 mod seal;
 mod segments;
@@ -36,11 +39,13 @@ pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
+pub use erase_run::ErasureRound;
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
 pub use readers::FilePin;
+pub use retain::{Expiry, SegmentUse};
 pub use rewrite::Rewritten;
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
@@ -54,16 +59,17 @@ use crate::model::id::{Archiver, JobKey};
 use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
-use crate::time::SharedClock;
+use crate::time::{SharedClock, TimestampMs};
 use commit::Committer;
 use compact::Unfit;
 use obsolete::Retired;
 use readers::Readers;
 use segments::Segments;
 use staged_dates::StagedDates;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
@@ -105,6 +111,10 @@ pub struct Archive {
     readers: Readers,
     retired: Retired,
     unfit: Unfit,
+    /// Both clocks when it was opened.
+    opened: (TimestampMs, Duration),
+    /// The last write of the index that each erasure must see gone.
+    forgetting: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl Archive {
@@ -125,6 +135,8 @@ impl Archive {
         let staged = StagedDates::load(&index.snapshot())?;
         let rules = Arc::new(visible::Rules::load(&index.snapshot())?);
         let archive = Self {
+            opened: (clock.now(), clock.monotonic()),
+            forgetting: Mutex::default(),
             rules,
             staged: Arc::new(Mutex::new(staged)),
             segments: Segments::default(),

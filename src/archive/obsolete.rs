@@ -2,8 +2,8 @@
 //!
 //! Its entry goes, in the batch that replaces it, from `segments` to `obsolete` (a name in either is no
 //! orphan). Its files are removed when its grace has passed, for programs that read in place, and no
-//! reader of this process can come to need them. The jobs file goes first: a samples file without one
-//! is to be ignored. A crash in between leaves the entry, and the next look removes the rest.
+//! reader of this process can come to need them. The jobs file goes first: samples without one
+//! are to be ignored. A crash in between leaves the entry, and the next look removes the rest.
 
 use super::Archive;
 use super::commit::Txn;
@@ -45,6 +45,40 @@ pub(super) fn retire(
 }
 
 impl Archive {
+    /// Nothing that was replaced until now stays any longer for programs that read in place.
+    pub(super) fn end_graces(&self) -> Result<()> {
+        let now = self.clock.now();
+        let mut waiting = Vec::new();
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
+            if obsolete.until > now {
+                waiting.push(id);
+            }
+            Ok(true)
+        })?;
+        self.committer.run(move |txn| {
+            for id in waiting {
+                if let Some(obsolete) = txn.get::<ObsoleteSegments>(&id)? {
+                    let until = now;
+                    txn.put::<ObsoleteSegments>(&id, &Obsolete { until, ..obsolete })?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether no file is left whose grace has passed.
+    pub(super) fn has_removed_all_due(&self) -> Result<bool> {
+        let now = self.clock.now();
+        let mut left = false;
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<ObsoleteSegments>(&[], None, |_, obsolete| {
+            left |= obsolete.until <= now;
+            Ok(!left)
+        })?;
+        Ok(!left)
+    }
+
     /// Removes the files of replaced segments whose time has come; says of how many segments.
     ///
     /// # Errors
@@ -71,7 +105,7 @@ impl Archive {
                     continue;
                 }
                 let name = file_name(archiver, id.seq);
-                for table in [Table::Jobs, Table::Samples] {
+                for table in Table::ALL {
                     self.dir.remove(table, id.date, &name)?;
                 }
                 retired.remove(&id);

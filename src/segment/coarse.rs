@@ -31,7 +31,8 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use xxhash_rust::xxh3::Xxh3;
 
 /// What a value column holds of its metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +118,7 @@ pub struct CoarseWriter {
     columns: Vec<(String, Column, Part)>,
     rows: Rows,
     written: u64,
+    sum: u128,
     last: Option<RowKeys>,
 }
 
@@ -136,6 +138,7 @@ impl CoarseWriter {
             columns: value_columns(),
             rows: Rows::default(),
             written: 0,
+            sum: 0,
             last: None,
         })
     }
@@ -195,6 +198,7 @@ impl CoarseWriter {
         let batch = RecordBatch::try_new(schema(), arrays).map_err(|error| {
             Error::internal("slices of samples do not fit their schema").with_source(error)
         })?;
+        self.sum = self.sum.wrapping_add(sum_of(&batch)?);
         self.writer
             .write(&batch)
             .map_err(parquet_error("writing slices of samples"))
@@ -206,11 +210,11 @@ impl CoarseWriter {
         self.written == 0
     }
 
-    /// Ends the file.
+    /// Ends the file; gives it and the sum over its rows.
     ///
     /// # Errors
     /// `Data` if the Parquet library fails.
-    pub fn finish(mut self) -> Result<BuiltFile> {
+    pub fn finish(mut self) -> Result<(BuiltFile, u128)> {
         self.flush()?;
         let metadata = self
             .writer
@@ -218,12 +222,32 @@ impl CoarseWriter {
             .map_err(parquet_error("closing a samples_5m file"))?;
         let bytes = std::mem::take(self.writer.inner_mut());
         let digests = Digests::compute(&bytes, &metadata)?;
-        Ok(BuiltFile {
+        let built = BuiltFile {
             bytes,
             digests,
             rows: self.written,
-        })
+        };
+        Ok((built, self.sum))
     }
+}
+
+/// The sum of a hash over each row: equal for equal rows, whatever their batches.
+fn sum_of(batch: &RecordBatch) -> Result<u128> {
+    let columns = batch.columns().iter().map(integers);
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let mut sum = 0u128;
+    for row in 0..batch.num_rows() {
+        let mut hash = Xxh3::new();
+        for cell in columns
+            .iter()
+            .map(|cells| cells.get(row).copied().flatten())
+        {
+            hash.update(&[u8::from(cell.is_some())]);
+            hash.update(&cell.unwrap_or_default().to_le_bytes());
+        }
+        sum = sum.wrapping_add(hash.digest128());
+    }
+    Ok(sum)
 }
 
 fn array(cell: CellType, values: Vec<Option<i64>>) -> Result<ArrayRef> {
@@ -242,26 +266,68 @@ fn array(cell: CellType, values: Vec<Option<i64>>) -> Result<ArrayRef> {
 pub struct CoarseFile {
     file: VerifiedFile,
     arrow: ArrowReaderMetadata,
-    runs: Vec<Run>,
+    /// Found at the first read.
+    runs: OnceLock<Vec<Run>>,
 }
 
 impl CoarseFile {
     /// Prepares an open file for reading jobs.
     ///
     /// # Errors
-    /// `Data` if its schema or its keys cannot be read.
+    /// `Data` if its schema cannot be read.
     pub fn new(file: VerifiedFile) -> Result<Self> {
         let metadata = Arc::clone(&file.metadata);
         let arrow = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
             .map_err(parquet_error("reading the schema of a samples_5m file"))?;
-        let runs = runs::runs(&file)?;
+        let runs = OnceLock::new();
         Ok(Self { file, arrow, runs })
     }
 
     /// The jobs in it, in order.
-    #[must_use]
-    pub fn runs(&self) -> &[Run] {
-        &self.runs
+    ///
+    /// # Errors
+    /// `Data` if its keys cannot be read, or are not in order.
+    pub fn runs(&self) -> Result<&[Run]> {
+        if let Some(runs) = self.runs.get() {
+            return Ok(runs);
+        }
+        let runs = runs::runs(&self.file)?;
+        Ok(self.runs.get_or_init(|| runs))
+    }
+
+    /// Sum over all rows, for comparing with [`CoarseWriter::sum`].
+    ///
+    /// # Errors
+    /// `Data` if the file is damaged.
+    pub fn sum(&self) -> Result<u128> {
+        let mut sum = 0;
+        for batch in self.reader(RowSelection::default(), SAMPLES_PAGE_ROWS)? {
+            sum = sum_of(&batch?)?.wrapping_add(sum);
+        }
+        Ok(sum)
+    }
+
+    fn reader(
+        &self,
+        selection: RowSelection,
+        rows: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let store = (*self.file.store).clone();
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
+                .with_batch_size(rows.clamp(1, SAMPLES_PAGE_ROWS));
+        if selection.selects_any() {
+            builder = builder.with_row_selection(selection);
+        }
+        let reader = builder
+            .build()
+            .map_err(parquet_error("reading slices of samples"))?;
+        Ok(reader.map(|batch| {
+            batch.map_err(|error| {
+                Error::data("segment_file", "a samples_5m file could not be decoded")
+                    .with_source(error)
+            })
+        }))
     }
 
     /// The file itself.
@@ -276,10 +342,9 @@ impl CoarseFile {
     /// `Data` if the file is damaged.
     pub fn read(&self, keys: RowKeys) -> Result<Coarse> {
         let own = (keys.project.0, keys.job.0, keys.part);
-        let at = self
-            .runs
-            .binary_search_by_key(&own, |run| (run.project, run.job, run.part));
-        match at.ok().and_then(|at| self.runs.get(at)) {
+        let runs = self.runs()?;
+        let at = runs.binary_search_by_key(&own, |run| (run.project, run.job, run.part));
+        match at.ok().and_then(|at| runs.get(at)) {
             Some(run) => {
                 let first = num::to_usize(run.first_row);
                 self.rows(first..first.saturating_add(num::to_usize(run.rows)))
@@ -293,19 +358,9 @@ impl CoarseFile {
             RowSelector::skip(range.start),
             RowSelector::select(range.len()),
         ];
-        let store = (*self.file.store).clone();
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
-            .with_row_selection(RowSelection::from(selection))
-            .with_batch_size(range.len().clamp(1, SAMPLES_PAGE_ROWS))
-            .build()
-            .map_err(parquet_error("reading slices of samples"))?;
         let mut coarse = Coarse::default();
-        for batch in reader {
-            let batch = batch.map_err(|error| {
-                Error::data("segment_file", "a samples_5m file could not be decoded")
-                    .with_source(error)
-            })?;
-            append(&mut coarse, &batch)?;
+        for batch in self.reader(RowSelection::from(selection), range.len())? {
+            append(&mut coarse, &batch?)?;
         }
         if coarse.rows() != range.len() {
             return Err(Error::data(
@@ -408,9 +463,10 @@ mod tests {
             assert!(!writer.is_empty());
             let again = writer.push(jobs[0].0, &jobs[0].1).unwrap_err();
             assert!(again.message().contains("sort order"));
-            let built = writer.finish().unwrap();
+            let (built, sum) = writer.finish().unwrap();
             assert_eq!(built.rows, num::len_u64(rows));
             let file = open(&dir, name, &built);
+            assert_eq!(file.sum().unwrap(), sum);
             for (keys, coarse) in &jobs {
                 let mut expected = coarse.clone();
                 let filled = |cells: &Vec<Option<i64>>| cells.iter().any(Option::is_some);
