@@ -328,7 +328,7 @@ impl Archive {
         Ok(found)
     }
 
-    fn segment_entry(
+    pub(super) fn segment_entry(
         &self,
         sealed: &Sealed,
         rows: &[SummarisedRow],

@@ -4,6 +4,7 @@
 mod compaction;
 mod corrections;
 mod hidden;
+mod importing;
 mod lists;
 mod rewriting;
 mod sealing;
