@@ -12,9 +12,9 @@
 //!    compaction adds about 200 bytes.
 
 use super::db::{Index, storage_error};
-use super::keys;
+use super::{blob, keys};
 use crate::error::{Error, ErrorKind, Result};
-use rocksdb::{BottommostLevelCompaction, CompactOptions};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, IteratorMode};
 
 /// A new MANIFEST is begun at this size, or at six times its first size if that is more.
 pub(super) const MANIFEST_BYTES: usize = 16 << 10;
@@ -62,6 +62,29 @@ impl Index {
             "index_io",
             "the index did not begin another MANIFEST; it does so at the next start",
         ))
+    }
+
+    /// Visits every key and every value of every family, as bytes; of a staged profile what its blob
+    /// unpacks to.
+    ///
+    /// # Errors
+    /// `Data` for damage, `Unavailable` if RocksDB fails.
+    pub fn each_entry(&self, mut visit: impl FnMut(&str, &[u8], &[u8])) -> Result<()> {
+        for name in keys::ALL {
+            let entries = self
+                .db()
+                .iterator_cf(self.family_named(name)?, IteratorMode::Start);
+            for entry in entries {
+                let (key, value) = entry.map_err(storage_error("scanning"))?;
+                visit(name, &key, &value);
+                if *name == keys::STAGED
+                    && let Ok(plain) = blob::unpack(value.get(8..).unwrap_or_default())
+                {
+                    visit(name, &key, &plain);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn compact_to_the_bottom(&self, family: &str) -> Result<()> {

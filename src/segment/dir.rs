@@ -237,6 +237,35 @@ impl DataDir {
         Ok(files)
     }
 
+    /// Every file below the directory but its lock, in order, whoever wrote it.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors.
+    pub fn all_files(&self) -> Result<Vec<PathBuf>> {
+        let (mut files, mut open) = (Vec::new(), vec![self.root.clone()]);
+        while let Some(dir) = open.pop() {
+            for path in read_dir(&dir)? {
+                if path.is_dir() {
+                    open.push(path);
+                } else if !path.ends_with("LOCK") {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// `Data` if it is not there, `Unavailable` for other I/O errors.
+    pub fn read_whole(&self, path: &Path) -> Result<Bytes> {
+        std::fs::read(path)
+            .map(Bytes::from)
+            .map_err(|error| io_error("reading", path, error))
+    }
+
     /// Removes a file that no index entry names.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub mod properties;
 pub mod runs;
 pub mod samples;
 mod samples_write;
+pub mod search;
 pub mod sum;
 mod value;
 mod verified;
