@@ -30,6 +30,7 @@ use crate::model::erasure::Fields;
 use crate::model::id::JobKey;
 use crate::model::record::JobRecord;
 use crate::num;
+use crate::segment::copy::Pause;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
@@ -50,16 +51,18 @@ impl Archive {
     /// from it, and is tried again in the next round; its record says why.
     ///
     /// # Errors
-    /// `Data`, `Unavailable` if the records themselves cannot be read or written.
-    pub fn run_erasures(&self) -> Result<ErasureRound> {
+    /// `Data`, `Unavailable` if the records themselves cannot be read or written; whatever `pause` says.
+    pub fn run_erasures(&self, pause: Pause<'_>) -> Result<ErasureRound> {
         let mut round = ErasureRound::default();
         let mut open = self.erasures()?;
         open.retain(|one| one.erasure.step != Step::Done);
         open.reverse();
         for mut one in open {
-            match self.run_erasure(&mut one) {
+            match self.run_erasure(&mut one, pause) {
                 Ok(true) => round.done += 1,
                 Ok(false) => round.left += 1,
+                // Whoever stops the work is no failure of an erasure.
+                Err(error) if error.code() == "closing" => return Err(error),
                 Err(error) => {
                     round.left += 1;
                     tracing::error!(
@@ -76,14 +79,14 @@ impl Archive {
     }
 
     /// Says whether the erasure is done.
-    fn run_erasure(&self, one: &mut NumberedErasure) -> Result<bool> {
+    fn run_erasure(&self, one: &mut NumberedErasure, pause: Pause<'_>) -> Result<bool> {
         one.erasure.problem = None;
         if one.erasure.step == Step::Records {
             one.erasure.jobs += self.erase_records(one.number, &one.erasure)?;
             self.step_to(one, Step::Files)?;
         }
         if one.erasure.step == Step::Files {
-            if !self.erase_from_files(one)? {
+            if !self.erase_from_files(one, pause)? {
                 return Ok(false);
             }
             self.step_to(one, Step::Index)?;
@@ -178,7 +181,7 @@ impl Archive {
     }
 
     /// Writes segments anew until none holds anything of it; says whether the old files are gone too.
-    fn erase_from_files(&self, one: &mut NumberedErasure) -> Result<bool> {
+    fn erase_from_files(&self, one: &mut NumberedErasure, pause: Pause<'_>) -> Result<bool> {
         let target = one.erasure.target;
         loop {
             let left = self.still_in_files(target)?;
@@ -186,7 +189,7 @@ impl Archive {
                 break;
             }
             for (id, jobs) in left {
-                if self.rewrite_hidden(id, 0, &|| Ok(()))?.is_some() {
+                if self.rewrite_hidden(id, 0, pause)?.is_some() {
                     one.erasure.segments += 1;
                     one.erasure.jobs += num::len_u64(jobs.len());
                     self.note(one)?;

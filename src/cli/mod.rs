@@ -4,16 +4,20 @@ mod chart;
 mod client;
 mod demo;
 mod download;
+mod erase;
 mod exit;
 mod out;
+mod retain;
 mod serve;
 mod show;
 mod verify;
 
+use crate::archive::{Archive, Settings};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::time::SystemClock;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Archives what each CI job did to its machine.
@@ -34,6 +38,10 @@ enum Command {
     Show(show::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Remove what has expired, or say what would go.
+    Retain(retain::Args),
+    /// Erase a project, a job, or texts of either.
+    Erase(erase::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -71,6 +79,8 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(args) => block_on(demo::run(args))?,
         Command::Show(args) => block_on(show::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Retain(args) => retain::run(&args),
+        Command::Erase(args) => block_on(erase::run(args))?,
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));
@@ -88,6 +98,18 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Opens an archive that is there: a command that looks at one must not make one.
+fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
+    if !data_dir.join("FORMAT").is_file() {
+        let message = format!(
+            "{} holds no archive; name it with --data-dir",
+            data_dir.display()
+        );
+        return Err(Error::not_found("no_archive", message));
+    }
+    Archive::open(data_dir, settings, SystemClock::shared())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
