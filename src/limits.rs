@@ -131,6 +131,10 @@ pub const IMPORT_JOBS_MAX: usize = 65_536;
 /// Problems that a verification describes one by one; the rest is counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
 
+/// Segments of one list of live files: about 400 bytes each are 4 MB; 27 years of one a day, a week of the
+/// largest fleet before compaction.
+pub const LIVE_SEGMENTS_MAX: usize = 10_000;
+
 /// Jobs per page of a list.
 pub const LIST_LIMIT_MAX: usize = 500;
 /// Entries of a list that are looked at together once a filter showed that it matches little: their
@@ -154,6 +158,8 @@ pub const OPEN_SEGMENTS_MAX: usize = 256;
 
 /// Threads for short blocking work (reads and writes of the archive).
 pub const BLOCKING_THREADS: usize = 16;
+/// How long a request to compact waits for the end, within [`REQUEST_TIMEOUT`].
+pub const COMPACT_WAIT: Duration = Duration::from_secs(20);
 /// How long a request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a fetch may go on after a stop signal: its job is in the queue, another start fetches it.

@@ -1,17 +1,18 @@
 //! The service: builds every part from the configuration and runs it until it is told to stop.
 
+mod maintenance;
 mod reload;
 
 pub use reload::Reload;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Pace};
 use crate::ci_port::CiSource;
 use crate::config::{self, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gitlab::rest::GitlabRest;
 use crate::gitlab::settings::GitlabSettings;
 use crate::http::{self, HookService, Services};
-use crate::ingest::{Intake, Lookups, Pipeline, PipelineParts};
+use crate::ingest::{Housekeeping, Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
 use crate::model::registry::Declared;
 use crate::outbound::Timeouts;
@@ -46,6 +47,8 @@ pub struct Server {
     declared: Declared,
     sources: watch::Sender<Arc<[GitlabSettings]>>,
     reload: Option<Reload>,
+    /// How much of a core background work may take, in hundredths.
+    background_share: u32,
 }
 
 impl Server {
@@ -90,6 +93,7 @@ impl Server {
             declared: config.declared.clone(),
             sources: watch::Sender::new(config.sources.clone().into()),
             reload: None,
+            background_share: config.archive.compact.share_percent,
         })
     }
 
@@ -139,6 +143,7 @@ impl Server {
         let wake = Arc::new(Notify::new());
         let (services, lookups) = self.services(&pool, &metrics, &wake)?;
         let intake = services.intake.clone();
+        let house = services.housekeeping.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
         intake.declare(self.declared).await;
         let pipeline = Pipeline::new(PipelineParts {
@@ -168,6 +173,9 @@ impl Server {
         supervisor.spawn(Phase::Pipeline, "lookups", |token| lookups.run(token));
         supervisor.spawn(Phase::Maintenance, "sealer", |token| {
             seal(archive, metrics, token)
+        });
+        supervisor.spawn(Phase::Maintenance, "maintenance", |token| {
+            maintenance::run(house, token)
         });
         tracing::info!(address = %self.address, "serving");
         supervisor.run(stop).await
@@ -207,6 +215,11 @@ impl Server {
             hooks: HookService::new(self.sources(), Arc::clone(&self.clock)),
             query: Query::new(Arc::clone(&self.archive), pool.clone()),
             archive: Arc::clone(&self.archive),
+            housekeeping: Housekeeping::new(
+                Arc::clone(&self.archive),
+                Arc::clone(metrics),
+                Pace::new(Arc::clone(&self.clock), self.background_share),
+            ),
             metrics: Arc::clone(metrics),
         };
         Ok((services, lookups))

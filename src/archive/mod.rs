@@ -18,8 +18,10 @@ mod find;
 mod hide;
 mod list;
 mod listed;
+mod live;
 mod lookups;
 mod obsolete;
+mod pace;
 mod pending;
 mod publish;
 mod readers;
@@ -45,7 +47,9 @@ pub use erase::{EraseTarget, NumberedErasure};
 pub use erase_run::ErasureRound;
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
+pub use live::LiveSegment;
 pub use lookups::DueLookup;
+pub use pace::Pace;
 pub use pending::{Due, Registration};
 pub use readers::FilePin;
 pub use retain::{Expiry, SegmentUse};
@@ -65,7 +69,7 @@ use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::{SharedClock, TimestampMs};
 use commit::Committer;
-use compact::Unfit;
+use compact::Memory;
 use obsolete::Retired;
 use readers::Readers;
 use segments::Segments;
@@ -114,11 +118,11 @@ pub struct Archive {
     rewriting: Mutex<()>,
     readers: Readers,
     retired: Retired,
-    unfit: Unfit,
     /// Both clocks when it was opened.
     opened: (TimestampMs, Duration),
     /// The last write of the index that each erasure must see gone.
     forgetting: Mutex<BTreeMap<u64, u64>>,
+    compaction: Memory,
 }
 
 impl Archive {
@@ -156,7 +160,7 @@ impl Archive {
             rewriting: Mutex::new(()),
             readers: Readers::default(),
             retired: Retired::default(),
-            unfit: Unfit::default(),
+            compaction: Memory::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

@@ -112,6 +112,8 @@ impl Archive {
                 removed.push(id);
             }
         }
+        // Whoever opened one of them late was the last: nobody is led to it any more.
+        self.segments.forget(&removed);
         let count = crate::num::len_u64(removed.len());
         if count > 0 {
             self.committer.run(move |txn| {

@@ -57,6 +57,9 @@ impl Archive {
         if !matches!(flipped, Ok(true)) && self.is_writable() {
             self.remove_pair(date, name);
         }
+        if matches!(flipped, Ok(true)) {
+            self.compaction.touch(date);
+        }
         flipped
     }
 

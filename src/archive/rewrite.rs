@@ -50,6 +50,7 @@ use crate::segment::jobs_merge;
 use crate::segment::sum::Sum;
 use plan::Plan;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// A job before its fate is decided.
 #[derive(Debug)]
@@ -128,12 +129,14 @@ pub struct Rewritten {
     pub seq: Option<u64>,
     pub jobs: u64,
     pub rows: u64,
-    /// Cells with a value.
+    /// Cells of value columns that have one.
     pub samples: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Amendments that went into their rows.
     pub folded: u64,
+    /// How long it took, pauses included.
+    pub took: Duration,
 }
 
 /// An input, open.
@@ -164,6 +167,28 @@ impl Archive {
             .rewriting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let begun = self.clock.monotonic();
+        let Some(made) = self.rewrite_now(work)? else {
+            tracing::info!(segments = ?work.inputs, "jobs changed while they were rewritten");
+            return Ok(None);
+        };
+        let took = self.clock.monotonic().saturating_sub(begun);
+        let made = Rewritten { took, ..made };
+        tracing::info!(
+            segment.seq = made.seq,
+            segment.jobs = made.jobs,
+            segment.rows = made.rows,
+            rewrite.inputs = made.inputs,
+            rewrite.read_bytes = made.bytes_in,
+            rewrite.written_bytes = made.bytes_out,
+            rewrite.amendments = made.folded,
+            rewrite.duration_s = took.as_secs_f64(),
+            "segments rewritten"
+        );
+        Ok(Some(made))
+    }
+
+    fn rewrite_now(&self, work: &Rewrite<'_>) -> Result<Option<Rewritten>> {
         let reading = self.reading();
         let Some(inputs) = self.open_inputs(&reading, work.inputs)? else {
             return Ok(None);
@@ -173,6 +198,7 @@ impl Archive {
             true => None,
             false => Some(self.write_output(&reading, &inputs, &plan, work)?),
         };
+        let folded = plan.jobs.iter().filter(|job| job.folded.is_some());
         let made = Rewritten {
             inputs: num::len_u64(inputs.len()),
             seq: output.as_ref().map(|output| output.id.seq),
@@ -181,7 +207,8 @@ impl Archive {
             samples: output.as_ref().map_or(0, |output| output.samples.cells),
             bytes_in: inputs.iter().map(|input| bytes_of(&input.entry)).sum(),
             bytes_out: output.as_ref().map_or(0, |output| bytes_of(&output.entry)),
-            folded: num::len_u64(plan.jobs.iter().filter(|job| job.folded.is_some()).count()),
+            folded: num::len_u64(folded.count()),
+            took: Duration::ZERO,
         };
         let flipped = self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms);
         let flipped = match &output {
@@ -191,15 +218,7 @@ impl Archive {
             }
             None => flipped?,
         };
-        if !flipped {
-            tracing::info!(
-                segments = made.inputs,
-                "jobs changed while they were rewritten"
-            );
-            return Ok(None);
-        }
-        self.segments.forget(work.inputs);
-        Ok(Some(made))
+        Ok(flipped.then_some(made))
     }
 
     /// Opens the inputs; none if one of them is gone.

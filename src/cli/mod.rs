@@ -2,6 +2,7 @@
 
 mod chart;
 mod client;
+mod compact;
 mod demo;
 mod download;
 mod erase;
@@ -42,6 +43,8 @@ enum Command {
     Retain(retain::Args),
     /// Erase a project, a job, or texts of either.
     Erase(erase::Args),
+    /// Compact a data directory.
+    Compact(compact::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -81,6 +84,7 @@ fn run(command: Command) -> Result<()> {
         Command::Verify(args) => verify::run(&args),
         Command::Retain(args) => retain::run(&args),
         Command::Erase(args) => block_on(erase::run(args))?,
+        Command::Compact(args) => compact::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));
@@ -100,15 +104,21 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Opens an archive that is there: a command that looks at one must not make one.
-fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
-    if !data_dir.join("FORMAT").is_file() {
-        let message = format!(
-            "{} holds no archive; name it with --data-dir",
-            data_dir.display()
-        );
-        return Err(Error::not_found("no_archive", message));
+/// Refuses a folder without an archive: a command that looks at one must not make one.
+fn must_be_archive(data_dir: &Path) -> Result<()> {
+    if data_dir.join("FORMAT").is_file() {
+        return Ok(());
     }
+    let message = format!(
+        "{} holds no archive; name it with --data-dir",
+        data_dir.display()
+    );
+    Err(Error::not_found("no_archive", message))
+}
+
+/// Opens an archive that is there.
+fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
+    must_be_archive(data_dir)?;
     Archive::open(data_dir, settings, SystemClock::shared())
 }
 

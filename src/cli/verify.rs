@@ -1,10 +1,9 @@
 //! `tachograph verify`.
 
-use super::out;
-use crate::archive::{Archive, FoundText, Settings, Verification, search};
+use super::{existing_archive, must_be_archive, out};
+use crate::archive::{FoundText, Settings, Verification, search};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::time::SystemClock;
 use std::path::{Path, PathBuf};
 
 /// Error code of an archive in which something does not hold.
@@ -30,17 +29,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    if !args.data_dir.join("FORMAT").is_file() {
-        let message = format!(
-            "{} holds no archive; name it with --data-dir",
-            args.data_dir.display()
-        );
-        return Err(Error::not_found("no_archive", message));
-    }
     if let Some(texts) = &args.erased {
+        must_be_archive(&args.data_dir)?;
         return erased(args, texts);
     }
-    let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;
+    let archive = existing_archive(&args.data_dir, Settings::default())?;
     let found = archive.verify(args.deep, |done, all| {
         if done == all || done.is_multiple_of(100) {
             out::note(&format!("{done} of {all} segments"));

@@ -3,7 +3,7 @@
 use super::hooks::{self, HookService};
 use super::{ops, problem, v1};
 use crate::archive::Archive;
-use crate::ingest::Intake;
+use crate::ingest::{Housekeeping, Intake};
 use crate::limits;
 use crate::query::Query;
 use crate::telemetry::Metrics;
@@ -28,6 +28,7 @@ pub struct Services {
     pub hooks: HookService,
     pub query: Query,
     pub archive: Arc<Archive>,
+    pub housekeeping: Housekeeping,
     pub metrics: Arc<Metrics>,
 }
 
@@ -65,6 +66,13 @@ fn routes() -> OpenApiRouter<Services> {
         ))
         .routes(routes!(hooks::gitlab))
         .routes(routes!(v1::admin::seal))
+        .routes(routes!(v1::admin::compact))
+        .routes(routes!(v1::retention::retain))
+        .routes(routes!(
+            v1::retention::list_erasures,
+            v1::retention::post_erasure
+        ))
+        .routes(routes!(v1::segments::list_segments))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))

@@ -11,7 +11,9 @@ pub use profile::ProfileRequest;
 use profile::Samples;
 pub use table::{ProfileTable, Series, Units};
 
-use crate::archive::{Archive, CoTenant, Expiry, JobFilter, JobPage, JobView, NumberedErasure};
+use crate::archive::{
+    Archive, CoTenant, Expiry, JobFilter, JobPage, JobView, LiveSegment, NumberedErasure,
+};
 use crate::error::{Error, Result};
 use crate::model::archived::Bounds;
 use crate::model::id::{JobRef, RegionName, RunnerId, Source};
@@ -20,6 +22,7 @@ use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::model::scope::Scope;
 use crate::model::state::State;
 use crate::supervise::BlockingPool;
+use crate::time::Date;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,6 +58,15 @@ impl Query {
     #[must_use]
     pub fn new(archive: Arc<Archive>, pool: BlockingPool) -> Self {
         Self { archive, pool }
+    }
+
+    /// The live files from a date on, and whether there are more.
+    ///
+    /// # Errors
+    /// As [`Archive::live_segments`].
+    pub async fn live_segments(&self, from: Option<Date>) -> Result<(Vec<LiveSegment>, bool)> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.live_segments(from)).await
     }
 
     /// A job's record.

@@ -17,6 +17,8 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod compaction;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod crash;
@@ -28,6 +30,8 @@ mod pipeline;
 mod proof_support;
 #[cfg(test)]
 mod readers;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]

@@ -7,3 +7,5 @@ pub mod jobs;
 pub mod profile;
 mod profile_body;
 pub mod registry;
+pub mod retention;
+pub mod segments;

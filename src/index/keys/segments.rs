@@ -63,6 +63,16 @@ pub struct SegmentEntry {
 #[derive(Debug)]
 pub struct Segments;
 
+impl Segments {
+    /// Prefix of all segments of a date.
+    #[must_use]
+    pub fn date_prefix(date: Date) -> Vec<u8> {
+        let mut prefix = Vec::with_capacity(4);
+        put_i32(date.0, &mut prefix);
+        prefix
+    }
+}
+
 impl Family for Segments {
     const NAME: &'static str = "segments";
     type Key = SegmentId;
