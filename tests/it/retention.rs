@@ -1,6 +1,7 @@
 //! Retention and erasure over HTTP and on the command line, with a clock in the test's hands.
 
 use crate::support::{World, fleet_job, report, with};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -8,22 +9,20 @@ use std::process::{Command, Stdio};
 const DAY_MS: u32 = 86_400_000;
 
 async fn post(world: &World, path: &str, body: &Value, status: u16) -> Value {
+    let json = [("content-type", "application/json")];
     let bytes = serde_json::to_vec(body).unwrap();
-    let api = world.api();
-    let request = reqwest::Client::new()
-        .post(format!("{}{path}", api.base()))
-        .header("content-type", "application/json")
-        .body(bytes);
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status().as_u16(), status, "{path}");
-    answer.json().await.unwrap()
+    let answer = world.api().send(Method::POST, path, &json, bytes).await;
+    answer.json(status)
 }
 
 #[tokio::test]
 async fn an_expired_job_keeps_its_summary_and_five_minute_slices() {
     let world = World::start().await;
     let before = world.archive("1", &report(fleet_job(0))).await;
-    assert_eq!(world.profile("1").await["resolution_seconds"], Value::Null);
+    assert_eq!(
+        world.api().profile("1").await["resolution_seconds"],
+        Value::Null
+    );
     assert_eq!(world.api().seal().await["segments"], 1);
     for _ in 0..401 {
         world.clock.advance_ms(DAY_MS);
@@ -37,7 +36,7 @@ async fn an_expired_job_keeps_its_summary_and_five_minute_slices() {
         expired["summary"]["memory_used_bytes"]["p95"],
         before["summary"]["memory_used_bytes"]["p95"]
     );
-    let hidden = world.profile("1").await;
+    let hidden = world.api().profile("1").await;
     assert_eq!(hidden["resolution_seconds"], 300);
     let memory = &hidden["metrics"]["memory_used_bytes"];
     let rows = hidden["ts_ms"].as_array().unwrap().len();
@@ -55,7 +54,7 @@ async fn an_expired_job_keeps_its_summary_and_five_minute_slices() {
     assert!(dry["rows"].as_u64().unwrap() > 0);
     let done = post(&world, "/api/v1/admin/retain", &json!({}), 200).await;
     assert_eq!((&done["done"], &done["rows"]), (&json!(true), &dry["rows"]));
-    assert_eq!(world.profile("1").await, hidden);
+    assert_eq!(world.api().profile("1").await, hidden);
     let again = post(&world, "/api/v1/admin/retain?dry_run=true", &json!({}), 200).await;
     assert_eq!(again["segments"], 0);
 }
@@ -63,10 +62,8 @@ async fn an_expired_job_keeps_its_summary_and_five_minute_slices() {
 #[tokio::test]
 async fn an_erasure_is_answered_when_nobody_can_read_it_and_tells_how_far_it_is() {
     let world = World::start().await;
-    let named = with(
-        report(fleet_job(0)),
-        json!({ "project": "group/secret-project" }),
-    );
+    let other = json!({ "project": "group/secret-project", "project_id": 4712 });
+    let named = with(report(fleet_job(0)), other);
     world.archive("1", &named).await;
     world.archive("2", &report(fleet_job(1))).await;
     assert_eq!(world.api().seal().await["segments"].as_u64().unwrap(), 1);
