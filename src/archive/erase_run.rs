@@ -11,6 +11,7 @@ use super::accept::{listed, store};
 use super::commit::Txn;
 use super::erase::names_of;
 use super::find::{public_id, staged_key};
+use super::listed::Listed;
 use super::segments::OpenSegment;
 use super::{Archive, NumberedErasure, Visibility};
 use crate::error::Result;
@@ -26,12 +27,14 @@ use crate::index::keys::segments::SegmentId;
 use crate::index::keys::staged::Staged;
 use crate::index::keys::tombstones::{Grave, Tombstone, Tombstones, name_digest};
 use crate::limits;
+use crate::model::archived::RowKeys;
 use crate::model::erasure::Fields;
 use crate::model::id::JobKey;
+use crate::model::job::JobFacts;
 use crate::model::record::JobRecord;
 use crate::num;
 use crate::segment::copy::Pause;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 /// What a round of the erasures did.
@@ -42,6 +45,10 @@ pub struct ErasureRound {
     /// Erasures that need another round.
     pub left: u64,
 }
+
+/// Times in one round that segments are looked for which hold some of it: what is sealed meanwhile may
+/// be found by the second.
+const PASSES_MAX: usize = 3;
 
 /// Sealed jobs by the segment they are in.
 type BySegment = BTreeMap<SegmentId, Vec<(JobKey, SealedJob)>>;
@@ -134,14 +141,17 @@ impl Archive {
         let mut changed = 0;
         let whole = erasure.fields.is_empty();
         for some in jobs.chunks(limits::ERASE_CHUNK) {
-            let some = some.to_vec();
-            let visible = visible.clone();
+            let sealed = match whole {
+                true => HashMap::new(),
+                false => self.facts_in_segments(&snapshot, some)?,
+            };
+            let (some, visible) = (some.to_vec(), visible.clone());
             changed += self.committer.run(move |txn| {
                 let mut changed = 0;
                 for job in some {
                     changed += u64::from(match whole {
                         true => remove_job(txn, job, number)?,
-                        false => erase_texts(txn, job, &visible)?,
+                        false => erase_texts(txn, job, &visible, sealed.get(&job))?,
                     });
                 }
                 Ok(changed)
@@ -165,6 +175,23 @@ impl Archive {
         Ok(changed)
     }
 
+    /// The facts of those of the jobs that are sealed, as their segments have them.
+    fn facts_in_segments(
+        &self,
+        snapshot: &Snapshot<'_>,
+        jobs: &[JobKey],
+    ) -> Result<HashMap<JobKey, JobFacts>> {
+        let mut facts = HashMap::new();
+        for (id, jobs) in by_segment(snapshot, jobs)? {
+            let segment = self.open_segment(snapshot, id.date, id.seq)?;
+            let pointers: Vec<&SealedJob> = jobs.iter().map(|(_, sealed)| sealed).collect();
+            for (row, (job, _)) in segment.rows(&pointers)?.into_iter().zip(&jobs) {
+                facts.insert(*job, row.row.facts);
+            }
+        }
+        Ok(facts)
+    }
+
     /// Removes the questions about jobs; they name them.
     fn remove_lookups(&self, snapshot: &Snapshot<'_>, jobs: &HashSet<JobKey>) -> Result<()> {
         let mut asked: Vec<PendingKey> = Vec::new();
@@ -183,10 +210,13 @@ impl Archive {
     /// Writes segments anew until none holds anything of it; says whether the old files are gone too.
     fn erase_from_files(&self, one: &mut NumberedErasure, pause: Pause<'_>) -> Result<bool> {
         let target = one.erasure.target;
-        loop {
+        for pass in 0..=PASSES_MAX {
             let left = self.still_in_files(target)?;
             if left.is_empty() {
                 break;
+            }
+            if pass == PASSES_MAX {
+                return Ok(false);
             }
             for (id, jobs) in left {
                 if self.rewrite_hidden(id, 0, pause)?.is_some() {
@@ -206,24 +236,32 @@ impl Archive {
     fn still_in_files(&self, target: Target) -> Result<BySegment> {
         let reading = self.reading();
         let visible = self.visibility(&reading)?;
-        let mut left = BySegment::new();
-        for job in jobs_of(&reading, target)? {
-            if let Some(JobEntry::Sealed(sealed)) = reading.get::<Jobs>(&job)? {
-                let id = SegmentId {
-                    date: sealed.date,
-                    seq: sealed.segment,
-                };
-                left.entry(id).or_default().push((job, sealed));
-            }
-        }
+        let mut left = by_segment(&reading, &jobs_of(&reading, target)?)?;
         for (id, jobs) in &mut left {
-            jobs.sort_by_key(|(_, sealed)| sealed.jobs_row);
             let segment = self.open_segment(&reading, id.date, id.seq)?;
             *jobs = with_texts(&segment, &visible, std::mem::take(jobs))?;
         }
         left.retain(|_, jobs| !jobs.is_empty());
         Ok(left)
     }
+}
+
+/// Those of the jobs that are sealed, by segment and row.
+fn by_segment(snapshot: &Snapshot<'_>, jobs: &[JobKey]) -> Result<BySegment> {
+    let mut found = BySegment::new();
+    for job in jobs {
+        if let Some(JobEntry::Sealed(sealed)) = snapshot.get::<Jobs>(job)? {
+            let id = SegmentId {
+                date: sealed.date,
+                seq: sealed.segment,
+            };
+            found.entry(id).or_default().push((*job, sealed));
+        }
+    }
+    for jobs in found.values_mut() {
+        jobs.sort_by_key(|(_, sealed)| sealed.jobs_row);
+    }
+    Ok(found)
 }
 
 /// Those of a segment's jobs that are to go, or whose row holds a text that is to go.
@@ -304,8 +342,14 @@ fn remove_job(txn: &mut Txn<'_>, job: JobKey, number: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// Takes erased texts out of a record or an amendment. Says whether there was a record that held any.
-fn erase_texts(txn: &mut Txn<'_>, job: JobKey, visible: &Visibility) -> Result<bool> {
+/// Takes erased texts out of a record, or out of an amendment and the lists, which hold hashes of them.
+/// `sealed_facts` are those of a job's row. Says whether there was a record that held any.
+fn erase_texts(
+    txn: &mut Txn<'_>,
+    job: JobKey,
+    visible: &Visibility,
+    sealed_facts: Option<&JobFacts>,
+) -> Result<bool> {
     match txn.get::<Jobs>(&job)? {
         Some(JobEntry::Record(old)) => {
             let fields = visible.erased(old.keys.project, job);
@@ -318,14 +362,35 @@ fn erase_texts(txn: &mut Txn<'_>, job: JobKey, visible: &Visibility) -> Result<b
             Ok(true)
         }
         Some(JobEntry::Sealed(sealed)) => {
-            if let Some(mut amendment) = txn.get::<Amendments>(&job)? {
-                let fields = visible.erased(sealed.project, job);
+            let fields = visible.erased(sealed.project, job);
+            let amendment = txn.get::<Amendments>(&job)?;
+            let known = amendment.as_ref().map(|amendment| amendment.merged.facts());
+            if let Some(old) = known.or(sealed_facts) {
+                let mut new = old.clone();
+                fields.erase_from(&mut new);
+                in_lists(job, &sealed, &new).replace(&in_lists(job, &sealed, old), txn)?;
+            }
+            if let Some(mut amendment) = amendment {
                 amendment.merged.erase(fields);
                 txn.put::<Amendments>(&job, &amendment)?;
             }
             Ok(false)
         }
         None => Ok(false),
+    }
+}
+
+/// A sealed job as those lists know it that are made of texts.
+fn in_lists<'a>(job: JobKey, sealed: &SealedJob, facts: &'a JobFacts) -> Listed<'a> {
+    Listed {
+        keys: RowKeys {
+            project: sealed.project,
+            job,
+            part: 0,
+            runner: None,
+        },
+        listed_at: sealed.listed_at,
+        facts,
     }
 }
 

@@ -12,23 +12,37 @@ use crate::index::keys::segments::{SegmentId, Segments};
 use crate::model::archived::SummarisedRow;
 use crate::segment::copy::Pause;
 use crate::time::Date;
+use std::cell::OnceCell;
 
-/// Removes what is hidden at one instant from segments of one date.
-struct Hide {
-    visible: Visibility,
+/// Removes what is hidden at one instant from segments of one date. The instant is that of the first
+/// question, which is asked when the rewrite has begun: a policy that is set then waits for its end
+/// ([`Archive::set_retention`]).
+struct Hide<'a> {
+    archive: &'a Archive,
+    visible: OnceCell<Visibility>,
     date: Date,
 }
 
-impl Hide {
+impl Hide<'_> {
+    fn visible(&self) -> Result<&Visibility> {
+        if let Some(visible) = self.visible.get() {
+            return Ok(visible);
+        }
+        let visible = self.archive.visibility(&self.archive.index.snapshot())?;
+        Ok(self.visible.get_or_init(|| visible))
+    }
+
+    /// What may be seen of a job whose fate was asked for before.
     fn sight(&self, job: &Candidate<'_>) -> Option<Sight> {
         let (project, key) = (job.sealed.project, job.head.keys.job);
         let end = job.head.finished_at;
-        self.visible.sight(project, key, self.date, end)
+        self.visible.get()?.sight(project, key, self.date, end)
     }
 }
 
-impl Transform for Hide {
+impl Transform for Hide<'_> {
     fn fate(&self, job: &Candidate<'_>) -> Result<Fate> {
+        self.visible()?;
         Ok(match self.sight(job) {
             None => Fate::Drop,
             Some(sight) if sight.erased.is_empty() => Fate::Keep,
@@ -46,7 +60,7 @@ impl Transform for Hide {
 
     fn change(&self, mut row: SummarisedRow) -> Result<SummarisedRow> {
         let keys = row.row.keys;
-        self.visible
+        self.visible()?
             .erased(keys.project, keys.job)
             .erase_from_row(&mut row.row);
         Ok(row)
@@ -64,13 +78,12 @@ impl Archive {
         grace_ms: i64,
         pause: Pause<'_>,
     ) -> Result<Option<Rewritten>> {
-        let (visible, entry) = {
-            let snapshot = self.index.snapshot();
-            (self.visibility(&snapshot)?, snapshot.get::<Segments>(&id)?)
+        let Some(entry) = self.index.get::<Segments>(&id)? else {
+            return Ok(None);
         };
-        let Some(entry) = entry else { return Ok(None) };
         let transform = Hide {
-            visible,
+            archive: self,
+            visible: OnceCell::new(),
             date: id.date,
         };
         self.rewrite(&Rewrite {

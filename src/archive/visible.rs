@@ -265,12 +265,17 @@ impl Visibility {
 }
 
 impl Archive {
-    /// Replaces the retention policy: it holds from the next read on.
+    /// Replaces the retention policy: it holds from the next read on, and nothing goes by the old one
+    /// any more when this returns.
     ///
     /// # Errors
     /// `Data`, `Unavailable` if its projects cannot be looked up.
     pub fn set_retention(&self, retention: Arc<Retention>) -> Result<()> {
         let policy = Policy::find(retention, &self.index.snapshot())?;
+        let _no_rewrite = self
+            .rewriting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let rules = &self.rules.policy;
         *rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
         Ok(())
