@@ -135,7 +135,7 @@ impl Archive {
     fn erase_records(&self, number: u64, erasure: &Erasure) -> Result<u64> {
         // A seal under way has read records that are about to change.
         let _no_seal = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         let visible = self.visibility(&snapshot)?;
         let jobs = jobs_of(&snapshot, erasure.target)?;
         let mut changed = 0;

@@ -150,7 +150,7 @@ fn a_file_that_is_still_needed_is_written_anew_only_for_a_share_of_it() {
     let plan = expire(&bench);
     assert_eq!((plan.segments, plan.due_segments), (1, 0));
     assert_eq!(bench.read(1).0.state, State::Expired, "hidden all the same");
-    set(&bench, short(5));
+    set(&bench, short(0));
     assert_eq!(expire(&bench).rows, 10 * 50);
     assert_eq!(bench.read(0).1.rows(), 50);
     assert_eq!(bench.read(1).0.state, State::Expired);
