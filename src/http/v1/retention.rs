@@ -1,4 +1,8 @@
 //! Retention and erasure.
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro qualifies the parameters' type"
+)]
 
 use crate::archive::{EraseTarget, Expiry, NumberedErasure};
 use crate::error::{Error, Result};
