@@ -19,26 +19,26 @@ const EXPIRE_EVERY: u64 = 60;
 
 /// Runs rounds until it is told to stop. Work that is under way then ends at its next pause.
 pub(super) async fn run(house: Housekeeping, token: CancellationToken) -> Result<()> {
-    let stopper = house.clone();
-    let rounds = async {
-        for number in 0u64.. {
-            tokio::select! {
-                () = token.cancelled() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
-            }
-            round(&house, number).await;
-        }
-        Ok(())
-    };
-    let stop = async {
+    let stopping = async {
         token.cancelled().await;
-        stopper.stop();
-        std::future::pending().await
+        house.stop();
+        std::future::pending::<Result<()>>().await
     };
     tokio::select! {
-        ended = rounds => ended,
-        never = stop => never,
+        ended = rounds(&house, &token) => ended,
+        never = stopping => never,
     }
+}
+
+async fn rounds(house: &Housekeeping, token: &CancellationToken) -> Result<()> {
+    for number in 0u64.. {
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        round(house, number).await;
+    }
+    Ok(())
 }
 
 async fn round(house: &Housekeeping, number: u64) {
