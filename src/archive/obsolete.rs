@@ -12,6 +12,7 @@ use super::segments::file_name;
 use crate::error::Result;
 use crate::index::keys::obsolete::{Obsolete, ObsoleteSegments};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
+use crate::invariant::{self, InvariantId};
 use crate::segment::dir::Table;
 use crate::time::TimestampMs;
 use std::collections::HashMap;
@@ -86,14 +87,17 @@ impl Archive {
     pub fn remove_obsolete(&self) -> Result<u64> {
         let now = self.clock.now();
         let mut due = Vec::new();
-        self.index
-            .snapshot()
-            .scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
-                if obsolete.until <= now {
-                    due.push((id, obsolete.archiver));
-                }
-                Ok(true)
-            })?;
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
+            let is_live = snapshot.get::<Segments>(&id)?.is_some();
+            let holds = invariant::check(InvariantId::Ar7, !is_live, || {
+                format!("segment {} of {} is live and replaced", id.seq, id.date)
+            });
+            if holds && obsolete.until <= now {
+                due.push((id, obsolete.archiver));
+            }
+            Ok(true)
+        })?;
         let mut removed = Vec::new();
         {
             let mut retired = self.retired.lock();
