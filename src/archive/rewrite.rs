@@ -37,6 +37,7 @@ use super::find::amended_keys;
 use super::readers::Reading;
 use super::segments::{OpenSegment, file_name};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
@@ -210,7 +211,8 @@ impl Archive {
             folded: num::len_u64(folded.count()),
             took: Duration::ZERO,
         };
-        let flipped = self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms);
+        let flipped = fault::step("rewrite.checked")
+            .and_then(|()| self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms));
         let flipped = match &output {
             Some(output) => {
                 let name = file_name(output.entry.info.archiver, output.id.seq);
@@ -218,7 +220,11 @@ impl Archive {
             }
             None => flipped?,
         };
-        Ok(flipped.then_some(made))
+        if !flipped {
+            return Ok(None);
+        }
+        fault::step("rewrite.replaced")?;
+        Ok(Some(made))
     }
 
     /// Opens the inputs; none if one of them is gone.
@@ -310,7 +316,8 @@ impl Archive {
         }
         self.write_pair(date, &name, &samples.bytes, &jobs.bytes)?;
         drop((samples, slices, jobs));
-        let checked = self.check_output(inputs, plan, &output, work.pause);
+        let checked = fault::step("rewrite.written")
+            .and_then(|()| self.check_output(inputs, plan, &output, work.pause));
         match checked {
             Ok(samples) => Ok(Output { samples, ..output }),
             Err(error) => {

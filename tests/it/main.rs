@@ -35,6 +35,8 @@ mod retention;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
