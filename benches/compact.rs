@@ -247,12 +247,16 @@ fn readers(jobs: &[ArchivedJob]) {
         )
     };
     let mut rng = fastrand::Rng::with_seed(7);
-    (0..2_000).for_each(|_| drop(black_box(read(&idle, &mut rng))));
+    for _ in 0..2_000 {
+        black_box(read(&idle, &mut rng));
+    }
     let (p50, p99, count) = spread((0..4_000).map(|_| read(&idle, &mut rng)).collect());
     println!("  job reads, idle           p50 {p50:.2} ms, p99 {p99:.2} ms ({count} reads)");
     for share in [50, 100] {
         let (_root, archive) = sealed(jobs, 40);
-        (0..2_000).for_each(|_| drop(black_box(read(&archive, &mut rng))));
+        for _ in 0..2_000 {
+            black_box(read(&archive, &mut rng));
+        }
         let pace = Pace::new(SystemClock::shared(), share);
         let done = AtomicBool::new(false);
         let times = std::thread::scope(|scope| {

@@ -220,11 +220,11 @@ impl Archive {
             }
             None => flipped?,
         };
-        if !flipped {
-            return Ok(None);
+        if flipped {
+            self.segments.forget(work.inputs);
+            fault::step("rewrite.replaced")?;
         }
-        fault::step("rewrite.replaced")?;
-        Ok(Some(made))
+        Ok(flipped.then_some(made))
     }
 
     /// Opens the inputs; none if one of them is gone.
