@@ -113,6 +113,9 @@ pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 pub const COMMIT_QUEUE: usize = 4_096;
 /// Jobs woken by a registration in one commit: half of what a commit takes, so that events go on.
 pub const WAKE_CHUNK: usize = 256;
+/// Jobs of an erasure that are removed or changed in one commit: half of what a commit takes, so that
+/// events go on.
+pub const ERASE_CHUNK: usize = 256;
 /// Pending jobs with an unreadable record that are named in the log: 8 KB of keys. Beyond it the disk
 /// is what needs a look, not the single job.
 pub const UNREADABLE_LOGGED_MAX: usize = 1_000;

@@ -47,6 +47,14 @@ pub struct Maintenance {
     pub samples: Counter,
     /// Amendments that went into their rows.
     pub amendments_folded: Counter,
+    /// Jobs whose rows retention removed.
+    pub jobs_expired: Counter,
+    /// Rows of samples that retention removed.
+    pub sample_rows_expired: Counter,
+    /// Erasures of which no byte is left.
+    pub erasures_done: Counter,
+    /// Erasures that are not done.
+    pub erasures_open: Gauge,
     /// Seconds that compaction took, pauses included.
     pub seconds: Counter<f64, AtomicU64>,
 }
@@ -84,10 +92,30 @@ impl Maintenance {
                 "Amendments that went into their rows",
                 &self.amendments_folded,
             ),
+            (
+                "jobs_expired",
+                "Jobs whose rows retention removed",
+                &self.jobs_expired,
+            ),
+            (
+                "sample_rows_expired",
+                "Rows of samples that retention removed",
+                &self.sample_rows_expired,
+            ),
+            (
+                "erasures_done",
+                "Erasures of which no byte is left",
+                &self.erasures_done,
+            ),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
+        registry.register(
+            "erasures_open",
+            "Erasures that are not done",
+            self.erasures_open.clone(),
+        );
         registry.register(
             "compaction_seconds",
             "Time that compaction took, pauses included",

@@ -356,7 +356,9 @@ fn known_segments(
             known.push(Known {
                 id,
                 samples_bytes: entry.info.samples_bytes,
-                bytes: entry.info.samples_bytes + entry.info.jobs_bytes,
+                bytes: entry.info.samples_bytes
+                    + entry.info.samples_5m_bytes
+                    + entry.info.jobs_bytes,
                 level: entry.info.level,
                 sealed_at: entry.info.sealed_at,
                 amended_at: amended.get(&id).copied(),

@@ -20,6 +20,8 @@ pub struct LiveSegment {
     pub samples_bytes: u64,
     pub jobs_path: String,
     pub jobs_bytes: u64,
+    /// Of jobs whose samples have expired, if there are such.
+    pub samples_5m_path: Option<String>,
     /// Earliest start to latest end of its jobs.
     pub span: TimeRange,
     pub zstd_level: i32,
@@ -37,6 +39,7 @@ fn live(id: SegmentId, entry: &SegmentEntry) -> LiveSegment {
         samples_bytes: info.samples_bytes,
         jobs_path: path(Table::Jobs),
         jobs_bytes: info.jobs_bytes,
+        samples_5m_path: (info.samples_5m_rows > 0).then(|| path(Table::Samples5m)),
         span: TimeRange::new(info.from, info.to),
         zstd_level: info.level,
     }

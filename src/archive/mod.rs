@@ -13,7 +13,9 @@ mod co_tenants;
 mod commit;
 mod compact;
 mod erase;
+mod erase_run;
 mod find;
+mod hide;
 mod list;
 mod listed;
 mod live;
@@ -24,9 +26,11 @@ mod pending;
 mod publish;
 mod readers;
 mod registry;
+mod retain;
 mod rewrite;
 pub mod scan;
 mod seal;
+mod search;
 mod segments;
 mod stage;
 mod staged_dates;
@@ -41,6 +45,7 @@ pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
+pub use erase_run::ErasureRound;
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use live::LiveSegment;
@@ -48,8 +53,10 @@ pub use lookups::DueLookup;
 pub use pace::Pace;
 pub use pending::{Due, Registration};
 pub use readers::FilePin;
+pub use retain::{Expiry, SegmentUse};
 pub use rewrite::Rewritten;
 pub use seal::{SealPolicy, Sealed};
+pub use search::{FoundText, Search, search};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
 pub use visible::{Hidden, Sight, Visibility};
@@ -62,16 +69,17 @@ use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
 use crate::segment::mark::Mark;
 use crate::segment::properties::ValueEncoding;
-use crate::time::SharedClock;
+use crate::time::{SharedClock, TimestampMs};
 use commit::Committer;
 use compact::Memory;
 use obsolete::Retired;
 use readers::Readers;
 use segments::Segments;
 use staged_dates::StagedDates;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
@@ -114,6 +122,10 @@ pub struct Archive {
     rewriting: Mutex<()>,
     readers: Readers,
     retired: Retired,
+    /// Both clocks when it was opened.
+    opened: (TimestampMs, Duration),
+    /// The last write of the index that each erasure must see gone.
+    forgetting: Mutex<BTreeMap<u64, u64>>,
     compaction: Memory,
 }
 
@@ -137,6 +149,8 @@ impl Archive {
         let staged = StagedDates::load(&index.snapshot())?;
         let rules = Arc::new(visible::Rules::load(&index.snapshot())?);
         let archive = Self {
+            opened: (clock.now(), clock.monotonic()),
+            forgetting: Mutex::default(),
             rules,
             staged: Arc::new(Mutex::new(staged)),
             segments: Segments::default(),

@@ -6,7 +6,7 @@
 //!
 //! | answer | row in the jobs file | samples | the job's entry |
 //! |---|---|---|---|
-//! | [`Fate::Keep`] | as it is, or with its amendment | kept, unless `keeps_samples` says no | points to the new place |
+//! | [`Fate::Keep`] | as it is, or with its amendment | kept, unless `keeps_samples` says no: then five-minute slices of them, unless `keeps_slices` says no | points to the new place |
 //! | [`Fate::Change`] | what `change` makes of it | the same | the same |
 //! | [`Fate::Drop`] | gone | gone | gone, with its name, lists and amendment |
 //!
@@ -29,6 +29,7 @@
 mod batch;
 mod check;
 mod plan;
+mod slices;
 
 use super::Archive;
 use super::amend;
@@ -44,7 +45,8 @@ use crate::limits;
 use crate::model::archived::SummarisedRow;
 use crate::num;
 use crate::segment::copy::{self, Pause};
-use crate::segment::jobs::JobHead;
+use crate::segment::dir::Table;
+use crate::segment::jobs::{Beside, JobHead};
 use crate::segment::jobs_merge;
 use crate::segment::sum::Sum;
 use plan::Plan;
@@ -86,6 +88,11 @@ pub(super) trait Transform {
 
     /// Whether the samples stay with the row.
     fn keeps_samples(&self, _job: &Candidate<'_>) -> bool {
+        true
+    }
+
+    /// Whether five-minute slices stay of a job whose samples do not, or went before.
+    fn keeps_slices(&self, _job: &Candidate<'_>) -> bool {
         true
     }
 
@@ -145,6 +152,8 @@ struct Output {
     id: SegmentId,
     entry: SegmentEntry,
     samples: Sum,
+    /// Sum over the rows of its samples_5m file.
+    slices: u128,
 }
 
 impl Archive {
@@ -258,13 +267,17 @@ impl Archive {
         let (encoding, level) = (self.settings.encoding, work.level);
         let files: Vec<_> = inputs.iter().map(|input| input.segment.samples()).collect();
         let samples = copy::copy(&files, &plan.copied(), encoding, level, work.pause)?;
+        let slices = slices::write(inputs, plan, encoding, level, work.pause)?;
         let files: Vec<_> = inputs.iter().map(|input| input.segment.jobs()).collect();
         let change = |number, row| self.new_row(reading, inputs, plan, work, number, row);
         let jobs = jobs_merge::merge(
             &files,
             &plan.merged(),
             &change,
-            &samples.digests,
+            Beside {
+                samples: &samples.digests,
+                samples_5m: slices.as_ref().map(|(file, _)| &file.digests),
+            },
             (encoding, level),
             work.pause,
         )?;
@@ -285,15 +298,24 @@ impl Archive {
                     from: starts.min().unwrap_or(now),
                     to: ends.max().unwrap_or(now),
                     sealed_at: sealed.max().unwrap_or(now),
+                    samples_5m_rows: slices.as_ref().map_or(0, |(file, _)| file.rows),
+                    samples_5m_bytes: slices
+                        .as_ref()
+                        .map_or(0, |(file, _)| num::len_u64(file.bytes.len())),
                     level,
                 },
                 jobs_digests: jobs.digests.encode(),
             },
             samples: Sum::default(),
+            slices: slices.as_ref().map_or(0, |(_, sum)| *sum),
         };
         let name = file_name(self.archiver.number(), seq);
+        if let Some((file, _)) = &slices {
+            self.dir
+                .write_durably(Table::Samples5m, date, &name, &file.bytes)?;
+        }
         self.write_pair(date, &name, &samples.bytes, &jobs.bytes)?;
-        drop((samples, jobs));
+        drop((samples, slices, jobs));
         let checked = fault::step("rewrite.written")
             .and_then(|()| self.check_output(inputs, plan, &output, work.pause));
         match checked {
@@ -342,5 +364,5 @@ impl Archive {
 }
 
 fn bytes_of(entry: &SegmentEntry) -> u64 {
-    entry.info.samples_bytes + entry.info.jobs_bytes
+    entry.info.samples_bytes + entry.info.samples_5m_bytes + entry.info.jobs_bytes
 }

@@ -6,11 +6,13 @@ use crate::index::Snapshot;
 use crate::index::keys::jobs::SealedJob;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments as SegmentFamily};
 use crate::limits;
-use crate::model::archived::SummarisedRow;
+use crate::model::archived::{RowKeys, SummarisedRow};
+use crate::model::coarse::Coarse;
 use crate::model::id::Archiver;
 use crate::model::profile::Profile;
 use crate::num;
 use crate::segment::VerifiedFile;
+use crate::segment::coarse::CoarseFile;
 use crate::segment::digest::Digests;
 use crate::segment::dir::Table;
 use crate::segment::jobs::JobsFile;
@@ -43,6 +45,7 @@ pub(super) fn sequence_of(path: &Path) -> Option<u64> {
 pub(super) struct OpenSegment {
     jobs: JobsFile,
     samples: VerifiedFile,
+    samples_5m: Option<CoarseFile>,
 }
 
 impl OpenSegment {
@@ -56,6 +59,19 @@ impl OpenSegment {
         &self.samples
     }
 
+    /// Its samples_5m file, if there is one.
+    pub(super) fn samples_5m(&self) -> Option<&CoarseFile> {
+        self.samples_5m.as_ref()
+    }
+
+    /// The slices of a job whose samples went; none if there are none.
+    pub(super) fn slices(&self, keys: RowKeys) -> Result<Coarse> {
+        match &self.samples_5m {
+            Some(file) => file.read(keys),
+            None => Ok(Coarse::default()),
+        }
+    }
+
     /// A job's row as it was sealed.
     pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
         let row = self.jobs.read(num::to_usize(job.jobs_row))?;
@@ -63,10 +79,14 @@ impl OpenSegment {
         Ok(row)
     }
 
-    /// Checks both files against their digests, byte by byte.
+    /// Checks all files against their digests, byte by byte.
     pub(super) fn verify_whole(&self) -> Result<()> {
         self.jobs.verify_whole()?;
-        self.samples.verify_whole()
+        self.samples.verify_whole()?;
+        match &self.samples_5m {
+            Some(coarse) => coarse.file().verify_whole(),
+            None => Ok(()),
+        }
     }
 
     /// The jobs of the samples file in order; fails if a key is out of order.
@@ -204,7 +224,7 @@ impl Archive {
         Ok(segment)
     }
 
-    /// Opens both files of a segment and checks their footers.
+    /// Opens the files of a segment and checks their footers.
     pub(super) fn open_files(&self, id: SegmentId, entry: &SegmentEntry) -> Result<OpenSegment> {
         let archiver = Archiver::new(entry.info.archiver)?;
         let name = file_name(archiver.number(), id.seq);
@@ -213,6 +233,17 @@ impl Archive {
         let jobs = JobsFile::new(VerifiedFile::open(jobs, jobs_digests)?)?;
         let samples = self.dir.open_file(Table::Samples, id.date, &name)?;
         let samples = VerifiedFile::open(samples, jobs.samples_digests()?)?;
-        Ok(OpenSegment { jobs, samples })
+        let samples_5m = match jobs.samples_5m_digests()? {
+            None => None,
+            Some(digests) => {
+                let file = self.dir.open_file(Table::Samples5m, id.date, &name)?;
+                Some(CoarseFile::new(VerifiedFile::open(file, digests)?)?)
+            }
+        };
+        Ok(OpenSegment {
+            jobs,
+            samples,
+            samples_5m,
+        })
     }
 }

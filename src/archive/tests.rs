@@ -3,6 +3,7 @@
 
 mod compaction;
 mod corrections;
+mod going;
 mod hidden;
 mod importing;
 mod lists;

@@ -5,9 +5,11 @@ mod client;
 mod compact;
 mod demo;
 mod download;
+mod erase;
 mod exit;
 mod out;
 mod query;
+mod retain;
 mod serve;
 mod show;
 mod verify;
@@ -41,6 +43,10 @@ enum Command {
     Query(query::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Remove what has expired, or say what would go.
+    Retain(retain::Args),
+    /// Erase a project, a job, or texts of either.
+    Erase(erase::Args),
     /// Compact a data directory.
     Compact(compact::Args),
     /// Print the tables and views in another engine's words.
@@ -83,6 +89,8 @@ fn run(command: Command) -> Result<()> {
         Command::Show(args) => block_on(show::run(args))?,
         Command::Query(args) => block_on(query::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Retain(args) => retain::run(&args),
+        Command::Erase(args) => block_on(erase::run(args))?,
         Command::Compact(args) => compact::run(&args),
         Command::Views(args) => {
             views::run(&args);
@@ -107,15 +115,21 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Opens an archive that is there: a command that looks at one must not make one.
-fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
-    if !data_dir.join("FORMAT").is_file() {
-        let message = format!(
-            "{} holds no archive; name it with --data-dir",
-            data_dir.display()
-        );
-        return Err(Error::not_found("no_archive", message));
+/// Refuses a folder without an archive: a command that looks at one must not make one.
+fn must_be_archive(data_dir: &Path) -> Result<()> {
+    if data_dir.join("FORMAT").is_file() {
+        return Ok(());
     }
+    let message = format!(
+        "{} holds no archive; name it with --data-dir",
+        data_dir.display()
+    );
+    Err(Error::not_found("no_archive", message))
+}
+
+/// Opens an archive that is there.
+fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
+    must_be_archive(data_dir)?;
     Archive::open(data_dir, settings, SystemClock::shared())
 }
 

@@ -80,6 +80,11 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))
         .routes(routes!(v1::admin::seal))
         .routes(routes!(v1::admin::compact))
+        .routes(routes!(v1::retention::retain))
+        .routes(routes!(
+            v1::retention::list_erasures,
+            v1::retention::post_erasure
+        ))
         .routes(routes!(v1::segments::list_segments))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))

@@ -1,11 +1,12 @@
 //! RocksDB itself: opening, snapshots, scans, and the one way to write.
 
-use super::{Family, key_of, keys};
+use super::{Family, forget, key_of, keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -29,7 +30,7 @@ impl fmt::Debug for Index {
     }
 }
 
-fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
+pub(super) fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
     move |error| {
         let kind = match error.kind() {
             rocksdb::ErrorKind::Corruption => ErrorKind::Data,
@@ -53,6 +54,9 @@ impl Index {
         options.set_paranoid_checks(true);
         options.set_keep_log_file_num(5);
         options.set_max_open_files(512);
+        options.set_max_manifest_file_size(forget::MANIFEST_BYTES);
+        // Its log of every flush and compaction may name keys, and nobody reads it.
+        options.set_log_level(LogLevel::Warn);
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = keys::ALL
             .iter()
@@ -63,9 +67,17 @@ impl Index {
     }
 
     fn family<F: Family>(&self) -> Result<&ColumnFamily> {
+        self.family_named(F::NAME)
+    }
+
+    pub(super) fn family_named(&self, name: &str) -> Result<&ColumnFamily> {
         self.db
-            .cf_handle(F::NAME)
-            .ok_or_else(|| Error::internal(format!("index family {} is not open", F::NAME)))
+            .cf_handle(name)
+            .ok_or_else(|| Error::internal(format!("index family {name} is not open")))
+    }
+
+    pub(super) fn db(&self) -> &DB {
+        &self.db
     }
 
     /// The value of a key.
@@ -96,10 +108,7 @@ impl Index {
     pub fn write(&self, changes: &Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
         for change in &changes.list {
-            let family = self
-                .db
-                .cf_handle(change.family)
-                .ok_or_else(|| Error::internal(format!("no index family {}", change.family)))?;
+            let family = self.family_named(change.family)?;
             match &change.value {
                 Some(value) => batch.put_cf(family, &change.key, value),
                 None => batch.delete_cf(family, &change.key),

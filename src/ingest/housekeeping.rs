@@ -3,7 +3,7 @@
 //!
 //! Called by the service's maintenance loop, and by an operator who does not want to wait for it.
 
-use crate::archive::{Archive, Haste, Pace, Rewritten};
+use crate::archive::{Archive, ErasureRound, Expiry, Haste, Pace, Rewritten};
 use crate::error::Result;
 use crate::supervise::BlockingPool;
 use crate::telemetry::Metrics;
@@ -39,6 +39,37 @@ impl Housekeeping {
             let made = own.archive.compact(haste, &|| own.pace.pause())?;
             made.iter().for_each(|one| own.count(one));
             Ok(made)
+        })
+        .await
+    }
+
+    /// Removes the bytes of what has expired. Goes on if the caller goes.
+    ///
+    /// # Errors
+    /// As [`Archive::expire`].
+    pub async fn expire(&self) -> Result<Expiry> {
+        self.run(|own| {
+            let done = own.archive.expire(&|| own.pace.pause())?;
+            let counters = &own.metrics.maintenance;
+            counters.jobs_expired.inc_by(done.jobs);
+            counters.sample_rows_expired.inc_by(done.rows);
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Takes what is to be erased as far as it goes.
+    ///
+    /// # Errors
+    /// As [`Archive::run_erasures`].
+    pub async fn erase(&self) -> Result<ErasureRound> {
+        self.run(|own| {
+            let round = own.archive.run_erasures(&|| own.pace.pause())?;
+            let counters = &own.metrics.maintenance;
+            counters.erasures_done.inc_by(round.done);
+            let open = i64::try_from(round.left).unwrap_or(i64::MAX);
+            counters.erasures_open.set(open);
+            Ok(round)
         })
         .await
     }

@@ -10,15 +10,19 @@ mod table;
 mod test_table;
 
 pub use profile::ProfileRequest;
+use profile::Samples;
 pub use table::{ProfileTable, Series, Units};
 
-use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView, LiveSegment};
+use crate::archive::{
+    Archive, CoTenant, Expiry, JobFilter, JobPage, JobView, LiveSegment, NumberedErasure,
+};
 use crate::error::{Error, Result};
 use crate::model::archived::Bounds;
 use crate::model::id::{JobRef, RegionName, RunnerId, Source};
 use crate::model::registry::Entry;
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::model::scope::Scope;
+use crate::model::state::State;
 use crate::supervise::BlockingPool;
 use crate::time::Date;
 use std::collections::BTreeMap;
@@ -130,9 +134,35 @@ impl Query {
             let (view, profile) = archive
                 .profile(&scope, &job)?
                 .ok_or_else(|| job_not_found(&job))?;
-            answer(profile::table(&view, profile, &request)?)
+            let samples = match view.state {
+                State::Expired => Samples::Slices(
+                    archive
+                        .profile_5m(&scope, &job)?
+                        .ok_or_else(|| job_not_found(&job))?,
+                ),
+                _ => Samples::All(profile),
+            };
+            answer(profile::table(&view, samples, &request)?)
         };
         self.pool.run(read).await
+    }
+
+    /// What retention would remove now.
+    ///
+    /// # Errors
+    /// As [`Archive::would_expire`].
+    pub async fn would_expire(&self) -> Result<Expiry> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.would_expire()).await
+    }
+
+    /// All erasures, newest first.
+    ///
+    /// # Errors
+    /// `Data`, `Unavailable` from the archive.
+    pub async fn erasures(&self) -> Result<Vec<NumberedErasure>> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.erasures()).await
     }
 
     /// Number of jobs that wait to be archived.

@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 /// segments' entries and the amendments.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// Rounds between two looks at what has expired, an hour: it is hidden since the moment it did, and
+/// the look reads the keys of every segment that is old enough to have lost something.
+const EXPIRE_EVERY: u64 = 60;
+
 /// Runs rounds until it is told to stop. Work that is under way then ends at its next pause.
 pub(super) async fn run(house: Housekeeping, token: CancellationToken) -> Result<()> {
     let stopping = async {
@@ -27,17 +31,23 @@ pub(super) async fn run(house: Housekeeping, token: CancellationToken) -> Result
 }
 
 async fn rounds(house: &Housekeeping, token: &CancellationToken) -> Result<()> {
-    loop {
+    for number in 0u64.. {
         tokio::select! {
             () = token.cancelled() => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
-        round(house).await;
+        round(house, number).await;
     }
+    Ok(())
 }
 
-async fn round(house: &Housekeeping) {
+async fn round(house: &Housekeeping, number: u64) {
+    // First: somebody waits for it, and the rest may take long.
+    done("erasing", house.erase().await);
     done("compacting", house.compact(Haste::Due).await);
+    if number.is_multiple_of(EXPIRE_EVERY) {
+        done("removing what has expired", house.expire().await);
+    }
     done("removing replaced files", house.remove_obsolete().await);
 }
 

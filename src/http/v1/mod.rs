@@ -10,5 +10,6 @@ pub mod jobs;
 pub mod profile;
 mod profile_body;
 pub mod registry;
+pub mod retention;
 pub mod segments;
 pub mod sql;

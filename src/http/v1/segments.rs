@@ -35,6 +35,8 @@ pub struct SegmentBody {
     /// Below the data directory.
     jobs_path: String,
     jobs_bytes: u64,
+    /// Of jobs whose samples have expired, if there are such.
+    samples_5m_path: Option<String>,
     /// Start of the earliest job, Unix ms.
     from_ms: i64,
     /// End of the latest job, Unix ms.
@@ -85,6 +87,7 @@ fn body(segment: LiveSegment) -> SegmentBody {
         samples_bytes: segment.samples_bytes,
         jobs_path: segment.jobs_path,
         jobs_bytes: segment.jobs_bytes,
+        samples_5m_path: segment.samples_5m_path,
         from_ms: segment.span.from.0,
         to_ms: segment.span.to.0,
         zstd_level: segment.zstd_level,
