@@ -68,6 +68,17 @@ impl TimestampMs {
 #[serde(transparent)]
 pub struct Date(pub i32);
 
+impl Date {
+    /// Reads `YYYY-MM-DD`, as [`Date`] is displayed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        let days = date.signed_duration_since(NaiveDate::from_ymd_opt(1970, 1, 1)?);
+        let parsed = i32::try_from(days.num_days()).ok().map(Self)?;
+        (parsed.to_string() == text).then_some(parsed)
+    }
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let date = NaiveDate::from_ymd_opt(1970, 1, 1)

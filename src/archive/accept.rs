@@ -4,8 +4,9 @@ use super::amend;
 use super::commit::Txn;
 use super::find::staged_key;
 use super::listed::Listed;
+use super::segments::SEGMENT_QUARANTINED;
 use super::{Archive, Reply, find, lookups, registry};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -88,12 +89,26 @@ impl Archive {
             .flatten()
         {
             Some(JobEntry::Sealed(sealed)) => {
-                let segment = self.open_segment(&snapshot, sealed.date, sealed.segment)?;
-                Ok(segment.row(&sealed)?.row.facts)
+                let row = self
+                    .open_segment(&snapshot, sealed.date, sealed.segment)
+                    .and_then(|segment| segment.row(&sealed));
+                Ok(row.map_err(unavailable_in_quarantine)?.row.facts)
             }
             _ => Err(Error::internal(format!("job {job} is not sealed"))),
         }
     }
+}
+
+/// What is said of a job in quarantine can be merged when its facts are back: later, not never.
+fn unavailable_in_quarantine(error: Error) -> Error {
+    if error.code() != SEGMENT_QUARANTINED {
+        return error;
+    }
+    Error::new(
+        ErrorKind::Unavailable,
+        SEGMENT_QUARANTINED,
+        error.message().to_owned(),
+    )
 }
 
 fn accept(

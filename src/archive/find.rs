@@ -1,6 +1,6 @@
 //! Reading one job: its record or row, and its profile.
 
-use super::segments::OpenSegment;
+use super::segments::{OpenSegment, SEGMENT_QUARANTINED};
 use super::{Archive, amend};
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
@@ -86,6 +86,7 @@ impl Archive {
         };
         let profile = match snapshot.get::<Jobs>(&key)? {
             Some(JobEntry::Record(record)) => staged_profile(&snapshot, &record)?,
+            Some(JobEntry::Sealed(_)) if view.row.is_none() => Profile::default(),
             Some(JobEntry::Sealed(sealed)) => self.sealed_profile(&snapshot, &sealed)?,
             None => Profile::default(),
         };
@@ -123,9 +124,44 @@ impl Archive {
         key: JobKey,
         sealed: &SealedJob,
     ) -> Result<JobView> {
-        let segment = self.open_segment(snapshot, sealed.date, sealed.segment)?;
-        row_view(snapshot, &segment, key, sealed, segment.row(sealed)?)
+        let row = self
+            .open_segment(snapshot, sealed.date, sealed.segment)
+            .and_then(|segment| Ok((segment.row(sealed)?, segment)));
+        match row {
+            Ok((row, segment)) => row_view(snapshot, &segment, key, sealed, row),
+            Err(error) if error.code() == SEGMENT_QUARANTINED => {
+                quarantined_view(snapshot, key, sealed)
+            }
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// A job whose segment is in quarantine: what the index alone knows of it.
+fn quarantined_view(
+    snapshot: &Snapshot<'_>,
+    key: JobKey,
+    sealed: &SealedJob,
+) -> Result<JobView> {
+    let amendment = snapshot.get::<Amendments>(&key)?;
+    let facts = amendment.map_or_else(JobFacts::default, |amendment| {
+        amendment.merged.facts().clone()
+    });
+    Ok(JobView {
+        job: sealed.job.clone(),
+        keys: RowKeys {
+            project: sealed.project,
+            job: key,
+            part: 0,
+            runner: None,
+        },
+        facts,
+        listed_at: sealed.listed_at,
+        state: State::Unavailable,
+        reason: Some(Reason::Quarantined),
+        detail: None,
+        row: None,
+    })
 }
 
 /// A sealed job by its row.

@@ -13,6 +13,7 @@ use crate::index::Snapshot;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::meta::Meta;
+use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::{JobRow, SummarisedRow};
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 /// zstd level of a fresh segment; the last compaction uses a higher one.
-const LEVEL_HOT: i32 = 3;
+pub(super) const LEVEL_HOT: i32 = 3;
 
 /// Attempts at one segment whose jobs are corrected while it is made, which takes about a second.
 const SEAL_ATTEMPTS: usize = 3;
@@ -438,6 +439,13 @@ impl Archive {
             }
             Ok(true)
         })?;
+        // Somebody may have put the files of a segment in quarantine back.
+        snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
+            for table in [Table::Samples, Table::Jobs] {
+                named.insert(self.dir.file_path(table, id.date, &quarantined.info.file));
+            }
+            Ok(true)
+        })?;
         let taken = snapshot
             .get::<Meta>(&"seq.segment".to_owned())?
             .unwrap_or(0);
@@ -453,7 +461,7 @@ impl Archive {
                     return Err(Error::data(
                         "index_older_than_segments",
                         format!(
-                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; restore both from one backup (nothing was changed)",
+                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; run tachograph reindex, or restore both from one backup (nothing was changed)",
                             path.display()
                         ),
                     ));

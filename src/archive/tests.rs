@@ -3,6 +3,7 @@
 
 mod corrections;
 mod lists;
+mod reindexing;
 mod sealing;
 mod waiting;
 

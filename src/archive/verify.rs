@@ -24,6 +24,7 @@ use crate::index::keys::by_time::{ByProjectTime, ByTime, TimeKey};
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::pending::{Pending, PendingKey};
+use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::index::keys::staged::Staged;
 use crate::invariant::InvariantId;
@@ -98,6 +99,7 @@ impl Archive {
             check.segment(*id, entry, deep);
             progress(done, all);
         }
+        check.quarantine()?;
         for (id, jobs) in std::mem::take(&mut check.pointers) {
             let message = format!(
                 "{jobs} jobs point into segment {} of {} and find no row",
@@ -296,6 +298,20 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is in quarantine is not served, and its jobs are named once.
+    fn quarantine(&mut self) -> Result<()> {
+        let snapshot = self.snapshot;
+        snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
+            let jobs = self.pointers.remove(&id).unwrap_or(0);
+            let message = format!(
+                "segment {} of {} is in quarantine with {jobs} jobs: {}",
+                id.seq, id.date, quarantined.info.problem
+            );
+            self.found.broken(InvariantId::Ar5, message);
+            Ok(true)
+        })
     }
 
     /// One segment: both files whole, then row by row.

@@ -6,6 +6,7 @@ mod demo;
 mod download;
 mod exit;
 mod out;
+mod reindex;
 mod serve;
 mod show;
 mod verify;
@@ -34,6 +35,8 @@ enum Command {
     Show(show::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Make the index of a data directory anew.
+    Reindex(reindex::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -71,6 +74,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(args) => block_on(demo::run(args))?,
         Command::Show(args) => block_on(show::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Reindex(args) => reindex::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));

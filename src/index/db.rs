@@ -17,7 +17,7 @@ const WRITE_BUFFER_BYTES: usize = 64 << 20;
 
 /// An open index. One process at a time (the archive holds the lock).
 pub struct Index {
-    db: DB,
+    pub(super) db: DB,
 }
 
 impl fmt::Debug for Index {
@@ -28,7 +28,7 @@ impl fmt::Debug for Index {
     }
 }
 
-fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
+pub(super) fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
     move |error| {
         let kind = match error.kind() {
             rocksdb::ErrorKind::Corruption => ErrorKind::Data,
@@ -273,7 +273,7 @@ impl Changes {
         self.add(F::NAME, key_of::<F>(key), Some(value.to_vec()));
     }
 
-    fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(super) fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
         self.latest.insert((family, key.clone()), self.list.len());
         self.list.push(Change { family, key, value });

@@ -123,6 +123,7 @@ impl JobRecord {
             findings: archived.findings.clone(),
             co_tenancy: archived.co_tenancy,
             amended_at: None,
+            first_seen: Some(self.first_seen).filter(|_| self.merged.facts().started_at.is_none()),
         })
     }
 }

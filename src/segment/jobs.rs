@@ -4,6 +4,7 @@ use super::digest::Digests;
 use super::job_cells::{self, Draft, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
+use super::own_digest;
 use super::properties::{self, JOBS_PAGE_ROWS, Storage, ValueEncoding};
 use super::samples::BuiltFile;
 use super::{SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
@@ -65,6 +66,8 @@ fn writer_properties(encoding: ValueEncoding, level: i32, samples: &Digests) -> 
         .set_key_value_metadata(Some(vec![
             KeyValue::new(super::FORMAT_KEY.to_owned(), super::FORMAT.to_owned()),
             KeyValue::new(SAMPLES_DIGESTS_KEY.to_owned(), samples.to_hex()),
+            // The last one: `own_digest` looks for it from the end.
+            own_digest::placeholder(),
         ]));
     for column in JOB_COLUMNS.iter() {
         builder = properties::store(
@@ -115,7 +118,8 @@ pub fn build(
     let metadata = writer
         .finish()
         .map_err(parquet_error("closing a jobs file"))?;
-    let bytes = std::mem::take(writer.inner_mut());
+    let mut bytes = std::mem::take(writer.inner_mut());
+    own_digest::fill(&mut bytes)?;
     let digests = Digests::compute(&bytes, &metadata)?;
     Ok(BuiltFile {
         bytes,
@@ -192,6 +196,12 @@ impl JobsFile {
         Digests::from_hex(
             text.ok_or_else(|| Error::data("segment_digests", "a jobs file names no digests"))?,
         )
+    }
+
+    /// Rows in it.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.file.metadata.file_metadata().num_rows().unsigned_abs()
     }
 
     /// Reads and checks the whole file.

@@ -13,6 +13,7 @@ mod job_cells;
 mod job_columns;
 mod job_lists;
 pub mod jobs;
+mod own_digest;
 mod pages;
 pub mod properties;
 pub mod runs;
@@ -20,6 +21,7 @@ pub mod samples;
 mod value;
 mod verified;
 
+pub use own_digest::{Vouched, read_alone};
 pub use verified::{PageStore, VerifiedFile};
 
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use super::digest::Digests;
 use super::dir::ReadFile;
-use super::parquet_error;
+use super::{FORMAT, FORMAT_KEY, parquet_error};
 use crate::error::{Error, Result};
 use crate::invariant::{self, InvariantId};
 use crate::num;
@@ -132,10 +132,29 @@ impl VerifiedFile {
                 offset,
             })
             .map_err(parquet_error("parsing a footer"))?;
-        Ok(Self {
+        let file = Self {
             store,
             metadata: Arc::new(metadata),
-        })
+        };
+        file.check_format()?;
+        Ok(file)
+    }
+
+    /// Newer files of the same major number only have more in them.
+    fn check_format(&self) -> Result<()> {
+        let major = |version: &'_ str| version.split('.').next().map(str::to_owned);
+        let said = self.footer_value(FORMAT_KEY);
+        if said.is_some_and(|said| major(said) == major(FORMAT)) {
+            return Ok(());
+        }
+        Err(Error::data(
+            "segment_format",
+            format!(
+                "{} has format {}, this program reads {FORMAT}: use the program that wrote it",
+                self.store.file.path().display(),
+                said.unwrap_or("unknown"),
+            ),
+        ))
     }
 
     /// A value of the footer's key-value list.

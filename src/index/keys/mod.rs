@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod lookups;
 pub mod meta;
 pub mod pending;
+pub mod quarantine;
 pub mod registry;
 pub mod segments;
 pub mod staged;
@@ -29,6 +30,7 @@ pub const ALL: &[&str] = &[
     lookups::Lookups::NAME,
     meta::Meta::NAME,
     pending::Pending::NAME,
+    quarantine::Quarantine::NAME,
     registry::Regions::NAME,
     registry::Runners::NAME,
     segments::Segments::NAME,
