@@ -62,6 +62,9 @@ impl Archive {
         sealed: Option<JobFacts>,
         look_up_at: Option<TimestampMs>,
     ) -> Reply<Acceptance> {
+        if let Err(error) = self.need_room() {
+            return self.refused(error);
+        }
         let now = self.clock.now();
         let (archiver, declared) = (self.archiver, self.declared());
         self.committer.submit(move |txn| {
@@ -106,7 +109,7 @@ fn unavailable_in_quarantine(error: Error) -> Error {
     }
     Error::new(
         ErrorKind::Unavailable,
-        SEGMENT_QUARANTINED,
+        "job_quarantined",
         error.message().to_owned(),
     )
 }

@@ -138,11 +138,7 @@ impl Archive {
 }
 
 /// A job whose segment is in quarantine: what the index alone knows of it.
-fn quarantined_view(
-    snapshot: &Snapshot<'_>,
-    key: JobKey,
-    sealed: &SealedJob,
-) -> Result<JobView> {
+fn quarantined_view(snapshot: &Snapshot<'_>, key: JobKey, sealed: &SealedJob) -> Result<JobView> {
     let amendment = snapshot.get::<Amendments>(&key)?;
     let facts = amendment.map_or_else(JobFacts::default, |amendment| {
         amendment.merged.facts().clone()

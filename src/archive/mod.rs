@@ -17,6 +17,7 @@ mod lookups;
 mod pending;
 mod registry;
 mod reindex;
+mod room;
 mod seal;
 mod segments;
 mod stage;
@@ -33,6 +34,7 @@ pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
 pub use reindex::{Reindexed, reindex};
+pub use room::{Reserve, Room};
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub encoding: ValueEncoding,
     /// When staged jobs are sealed.
     pub seal: SealPolicy,
+    /// What stays free on the disk.
+    pub reserve: Reserve,
 }
 
 /// An open archive. Dropping it finishes what was submitted and closes the index.
@@ -82,6 +86,7 @@ pub struct Archive {
     unreadable: Mutex<BTreeSet<JobKey>>,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
+    last_look: room::LastLook,
 }
 
 impl Archive {
@@ -111,16 +116,18 @@ impl Archive {
             declared: RwLock::default(),
             unreadable: Mutex::default(),
             sealing: Mutex::new(()),
+            last_look: room::LastLook::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)
     }
 
-    /// Whether writes are possible. After a failed write the archive is poisoned: reads go on, writes
-    /// answer `Unavailable` until it is opened again.
+    /// Whether the last write was made. After a failed write the archive is poisoned: reads go on,
+    /// writes answer `Unavailable` until it is opened again. After one that found no space they are
+    /// tried again; whether that one is in the index is known at the next opening.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        !self.committer.is_poisoned()
+        !self.committer.is_poisoned() && !self.committer.is_full()
     }
 
     /// Live bytes of the index on disk, compacted, for size figures.

@@ -88,7 +88,8 @@ impl Old {
         };
         let mut segments = BTreeMap::new();
         let read = index.salvage(Segments::NAME, |key, value| {
-            if let (Ok(id), Ok(entry)) = (Segments::decode_key(key), Segments::decode_value(value)) {
+            if let (Ok(id), Ok(entry)) = (Segments::decode_key(key), Segments::decode_value(value))
+            {
                 segments.insert(id, entry);
             }
             Ok(())
@@ -236,7 +237,7 @@ fn last_number(dir: &DataDir, files: &BTreeMap<SegmentId, u16>) -> Result<u64> {
     for path in dir.list(Table::Samples)?.iter().chain(&dir.quarantined()?) {
         // In quarantine the table and the date stand in front of the name.
         let name = path.file_name().and_then(|name| name.to_str());
-        let own = name.and_then(|name| name.rsplitn(3, '.').nth(1));
+        let own = name.and_then(|name| name.rsplit('.').nth(1));
         let own = own.map(|stem| PathBuf::from(format!("{stem}.parquet")));
         last = last.max(own.and_then(|own| sequence_of(&own)).unwrap_or(0));
     }

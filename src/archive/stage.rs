@@ -56,12 +56,17 @@ impl Archive {
     /// Makes a job archived. Durable and readable when the reply is there.
     pub fn stage(&self, staging: Staging) -> Reply<Staged> {
         let look_up_at = staging.look_up_at;
-        match self.prepare(staging) {
+        match self.need_room().and_then(|()| self.prepare(staging)) {
             Ok((record, archived, profile)) => {
                 self.commit_staged(record, archived, profile, look_up_at)
             }
-            Err(error) => self.committer.submit(move |_| Err(error)),
+            Err(error) => self.refused(error),
         }
+    }
+
+    /// The answer to what is not even tried.
+    pub(super) fn refused<T: Send + 'static>(&self, error: Error) -> Reply<T> {
+        self.committer.submit(move |_| Err(error))
     }
 
     /// Everything that needs no transaction, in the caller's thread: compression above all.

@@ -92,6 +92,10 @@ impl Config {
                 self.archive.encoding != next.archive.encoding,
             ),
             ("archive.seal_*", self.archive.seal != next.archive.seal),
+            (
+                "archive.reserve_bytes",
+                self.archive.reserve != next.archive.reserve,
+            ),
         ]
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))
@@ -138,6 +142,7 @@ fn read_archive(section: &mut Section<'_>, settings: &mut Settings) {
         1..=86_400 => Ok(seconds),
         _ => Err("must be 1 to 86400".to_owned()),
     });
+    settings.reserve.bytes = section.take("reserve_bytes");
     let seal: &mut SealPolicy = &mut settings.seal;
     if let Some(jobs) = jobs {
         seal.jobs = jobs;

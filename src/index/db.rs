@@ -28,13 +28,18 @@ impl fmt::Debug for Index {
     }
 }
 
+/// What RocksDB says of ENOSPC, for which its kinds have no word.
+const NO_SPACE: &str = "No space left on device";
+
 pub(super) fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
     move |error| {
-        let kind = match error.kind() {
-            rocksdb::ErrorKind::Corruption => ErrorKind::Data,
-            _ => ErrorKind::Unavailable,
+        let message = format!("the index failed while {what}");
+        let (kind, code) = match error.kind() {
+            rocksdb::ErrorKind::Corruption => (ErrorKind::Data, "index_damaged"),
+            _ if error.as_ref().contains(NO_SPACE) => (ErrorKind::Unavailable, "disk_full"),
+            _ => (ErrorKind::Unavailable, "index_io"),
         };
-        Error::new(kind, "index_io", format!("the index failed while {what}")).with_source(error)
+        Error::new(kind, code, message).with_source(error)
     }
 }
 

@@ -115,7 +115,9 @@ mod tests {
         let index = Index::open(path).unwrap();
         let mut changes = Changes::default();
         for number in 0..100u64 {
-            changes.put::<Meta>(&format!("n.{number:03}"), &number).unwrap();
+            changes
+                .put::<Meta>(&format!("n.{number:03}"), &number)
+                .unwrap();
         }
         index.write(&changes).unwrap();
         index

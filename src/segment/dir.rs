@@ -13,11 +13,13 @@
 mod format;
 mod index_place;
 mod quarantine;
+mod space;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Date;
 use bytes::Bytes;
 use format::Format;
+pub use space::Space;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};

@@ -31,7 +31,9 @@ pub(super) fn placeholder() -> KeyValue {
 /// Where the digits stand: behind the last occurrence of the key, since the footer ends the file.
 fn place(file: &[u8]) -> Option<Range<usize>> {
     let mark = [KEY.as_bytes(), &TEXT_OF_64_BYTES].concat();
-    let at = file.windows(mark.len()).rposition(|window| window == mark)?;
+    let at = file
+        .windows(mark.len())
+        .rposition(|window| window == mark)?;
     let start = at + mark.len();
     (start + DIGITS <= file.len()).then_some(start..start + DIGITS)
 }

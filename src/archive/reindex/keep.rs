@@ -169,8 +169,7 @@ impl Work<'_> {
 
     /// Segments that the old index names and that have no files.
     pub(super) fn missing_segments(&mut self) -> Result<()> {
-        let named: Vec<(SegmentId, SegmentEntry)> =
-            self.old.segments.clone().into_iter().collect();
+        let named: Vec<(SegmentId, SegmentEntry)> = self.old.segments.clone().into_iter().collect();
         for (id, entry) in named {
             let known = self.fresh.get::<Segments>(&id)?.is_some()
                 || self.fresh.get::<Quarantine>(&id)?.is_some();
@@ -319,10 +318,11 @@ fn keep_pointer(txn: &mut Txn<'_>, key: JobKey, sealed: SealedJob) -> Result<()>
     txn.put::<Jobs>(&key, &JobEntry::Sealed(sealed))
 }
 
-pub(super) fn public(source: &str) -> impl Fn(Kind, &str) -> PublicId {
+pub(super) fn public(source: &str) -> impl Fn(Kind, &str) -> PublicId + use<> {
+    let source = source.to_owned();
     move |kind, id| PublicId {
         kind,
-        source: source.to_owned(),
+        source: source.clone(),
         id: id.to_owned(),
     }
 }

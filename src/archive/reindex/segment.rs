@@ -62,8 +62,11 @@ impl Work<'_> {
         let jobs_file = self.dir.open_file(Table::Jobs, id.date, file)?;
         let (digests, vouched) = read_alone(&jobs_file)?;
         let encoded = digests.encode();
-        let known = self.old.entry(id);
-        if known.is_some_and(|known| known.jobs_digests != encoded) {
+        let known = self.old.entry(id).cloned();
+        if known
+            .as_ref()
+            .is_some_and(|known| known.jobs_digests != encoded)
+        {
             return Err(Error::data(
                 "segment_damaged",
                 format!("{file} of {} is not the file that was sealed", id.date),
@@ -106,7 +109,7 @@ impl Work<'_> {
             to: end,
             sealed_at: end,
         };
-        self.enter(id, known.cloned(), info, encoded)?;
+        self.enter(id, known, info, encoded)?;
         self.found.sealed_jobs += taken.jobs;
         self.found.sample_rows += rows;
         Ok(())
@@ -122,11 +125,10 @@ impl Work<'_> {
     ) -> Result<()> {
         self.found.segments += 1;
         let entry = known.unwrap_or(SegmentEntry { info, jobs_digests });
-        self.committer
-            .run(move |txn| {
-                txn.delete::<Quarantine>(&id);
-                txn.put::<Segments>(&id, &entry)
-            })
+        self.committer.run(move |txn| {
+            txn.delete::<Quarantine>(&id);
+            txn.put::<Segments>(&id, &entry)
+        })
     }
 
     /// Enters the jobs of a segment, page by page.
@@ -228,7 +230,8 @@ impl Work<'_> {
             seq: self.last_segment,
             ..id
         };
-        let mut samples = SamplesWriter::new(ValueEncoding::default(), super::super::seal::LEVEL_HOT)?;
+        let mut samples =
+            SamplesWriter::new(ValueEncoding::default(), super::super::seal::LEVEL_HOT)?;
         let mut placed = Vec::new();
         for row in own {
             let Some(JobEntry::Sealed(pointer)) = self.fresh.get::<Jobs>(&row.row.keys.job)? else {
@@ -249,7 +252,8 @@ impl Work<'_> {
         let jobs = jobs_file::build(&rows, &samples.digests, encoding, level)?;
         let file = file_name(archiver, target.seq);
         for (table, built) in [(Table::Samples, &samples), (Table::Jobs, &jobs)] {
-            self.dir.write_durably(table, target.date, &file, &built.bytes)?;
+            self.dir
+                .write_durably(table, target.date, &file, &built.bytes)?;
         }
         let end = taken.to.unwrap_or_else(|| self.clock.now());
         let info = SegmentInfo {
@@ -325,7 +329,18 @@ fn enter_row(txn: &mut Txn<'_>, placed: Placed, record_wins: bool) -> Result<boo
     {
         return Ok(false);
     }
-    match txn.get::<Jobs>(&keys.job)? {
+    let entry = txn.get::<Jobs>(&keys.job)?;
+    let holder = entry.as_ref().map(JobEntry::job);
+    if let Some(holder) = holder.filter(|holder| **holder != pointer.job) {
+        return Err(Error::data(
+            "key_taken",
+            format!(
+                "the key of {} belongs to {holder}: its file is of another archive",
+                pointer.job
+            ),
+        ));
+    }
+    match entry {
         None => {}
         Some(JobEntry::Record(record)) if !record_wins => leave(txn, &record)?,
         Some(_) => return Ok(false),

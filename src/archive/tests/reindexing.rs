@@ -166,6 +166,7 @@ fn of_a_segment_whose_jobs_are_partly_in_a_later_one_the_others_are_kept() {
     bench.closed(|root| {
         std::fs::remove_dir_all(root.join("tables")).unwrap();
         lose_index(root);
+        reindex(root, SystemClock::shared(), |_, _| {}).unwrap();
     });
     let taken = bench.archive().committer.run(|txn| txn.next("segment"));
     assert_eq!(taken.unwrap(), 1);
@@ -203,12 +204,21 @@ fn a_damaged_segment_is_put_aside_and_the_rest_is_served() {
         let found = bench.reindexed();
         assert_eq!((found.sealed_jobs, found.quarantined), (1, 1));
         let (view, profile) = bench.read(0);
-        assert_eq!((view.state, view.reason), (State::Unavailable, Some(Reason::Quarantined)));
+        assert_eq!(
+            (view.state, view.reason),
+            (State::Unavailable, Some(Reason::Quarantined))
+        );
         assert_eq!(profile.rows(), 0);
         assert_eq!(bench.read(1).1.rows(), 4);
         let aside = bench.archive().dir.quarantined().unwrap();
-        let names: Vec<_> = aside.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-        assert!(names.contains(&"date=2025-11-24.00000-0000000001.parquet.txt"), "{names:?}");
+        let names: Vec<_> = aside
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str())
+            .collect();
+        assert!(
+            names.contains(&"date=2025-11-24.00000-0000000001.parquet.txt"),
+            "{names:?}"
+        );
         // The sound files are put back by hand.
         bench.closed(|root| {
             let dir = DataDir::open(root).unwrap();
@@ -236,5 +246,8 @@ fn a_segment_without_its_files_leaves_its_jobs_named() {
     let (jobs, list) = export(&bench, &[0]);
     assert_eq!(jobs[0].0.reason, Some(Reason::Quarantined));
     assert_eq!(list.len(), 1);
-    assert_eq!(bench.archive().dir.list(Table::Jobs).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(
+        bench.archive().dir.list(Table::Jobs).unwrap(),
+        Vec::<PathBuf>::new()
+    );
 }

@@ -46,6 +46,17 @@ pub enum JobEntry {
     Sealed(SealedJob),
 }
 
+impl JobEntry {
+    /// Public name of the job.
+    #[must_use]
+    pub fn job(&self) -> &JobRef {
+        match self {
+            Self::Record(record) => &record.job,
+            Self::Sealed(sealed) => &sealed.job,
+        }
+    }
+}
+
 const RECORD: u8 = 1;
 const SEALED: u8 = 2;
 

@@ -1,8 +1,6 @@
 //! The place of the index: where a new one is built, and how it takes the old one's.
 
-use super::{
-    DataDir, IoKind, PathBuf, Result, create_durably, io_error, read_dir, sync_dir,
-};
+use super::{DataDir, IoKind, PathBuf, Result, create_durably, io_error, read_dir, sync_dir};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -66,9 +64,7 @@ impl DataDir {
     /// `Unavailable` for I/O errors.
     pub fn remove_old_index(&self, old: &std::path::Path) -> Result<()> {
         match std::fs::remove_dir_all(old) {
-            Err(error) if error.kind() != IoKind::NotFound => {
-                Err(io_error("removing", old, error))
-            }
+            Err(error) if error.kind() != IoKind::NotFound => Err(io_error("removing", old, error)),
             _ => sync_dir(&self.quarantine_path()),
         }
     }

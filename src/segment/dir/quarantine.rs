@@ -31,11 +31,7 @@ impl DataDir {
     pub fn quarantine(&self, date: Date, name: &str, text: &str) -> Result<()> {
         let folder = self.quarantine_path();
         create_durably(&folder)?;
-        self.write_in(
-            &folder,
-            &format!("date={date}.{name}.txt"),
-            text.as_bytes(),
-        )?;
+        self.write_in(&folder, &format!("date={date}.{name}.txt"), text.as_bytes())?;
         for table in [Table::Samples, Table::Jobs] {
             let from = self.file_path(table, date, name);
             self.rename_between(&from, &self.quarantined_path(table, date, name))?;
