@@ -8,6 +8,7 @@
 //! belongs to no job. ARCHITECTURE.md has the map, `docs/format.md` every byte on disk.
 
 pub mod error;
+pub mod fault;
 pub mod invariant;
 pub mod limits;
 pub mod num;

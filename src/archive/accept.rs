@@ -7,6 +7,7 @@ use super::listed::Listed;
 use super::segments::SEGMENT_QUARANTINED;
 use super::{Archive, Reply, find, lookups, registry};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -128,7 +129,10 @@ fn accept(
         id: id.to_owned(),
     };
     let id = public(event.job.job_id.as_str(), Kind::Job);
-    let known = txn.get::<Ids>(&id)?.map(JobKey);
+    let known = txn
+        .get::<Ids>(&id)?
+        .map(JobKey)
+        .filter(|_| !fault::omits("omit.dedupe"));
     let entry = known
         .map(|key| txn.get::<Jobs>(&key))
         .transpose()?

@@ -8,6 +8,7 @@
 
 use super::{closing, room};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::{Changes, Family, Index};
 use crate::limits;
@@ -303,6 +304,9 @@ fn run(index: &Index, operations: &Receiver<Operation>, refusing: &Refusing) {
                 next = operations.try_recv().ok();
             }
         }
+        if fault::omits("omit.wait_for_commit") {
+            answers.drain(..).for_each(|answer| answer(Ok(())));
+        }
         let written = write(index, &batch, refusing);
         for answer in answers.drain(..) {
             answer(match written {
@@ -333,7 +337,10 @@ fn write(index: &Index, batch: &Changes, refusing: &Refusing) -> Written {
     if batch.is_empty() {
         return Written::Durable;
     }
-    match index.write(batch) {
+    let written = fault::step("commit.write")
+        .and_then(|()| index.write(batch))
+        .and_then(|()| fault::step("commit.written"));
+    match written {
         Ok(()) => {
             if refusing.full.swap(false, Ordering::AcqRel) {
                 tracing::info!("the index is written again");
@@ -351,7 +358,8 @@ fn write(index: &Index, batch: &Changes, refusing: &Refusing) -> Written {
                 error = error.chain(),
                 "the index cannot be written; writes are off"
             );
-            refusing.poisoned.store(true, Ordering::Release);
+            let poisoned = !fault::omits("omit.poison");
+            refusing.poisoned.store(poisoned, Ordering::Release);
             Written::Lost
         }
     }

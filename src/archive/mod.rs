@@ -40,6 +40,7 @@ pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::index::{Index, keys};
 use crate::model::id::{Archiver, JobKey};
 use crate::model::registry::Declared;
@@ -98,6 +99,7 @@ impl Archive {
     pub fn open(root: &Path, settings: Settings, clock: SharedClock) -> Result<Self> {
         let dir = DataDir::open(root)?;
         let index = Arc::new(Index::open(&dir.index_path())?);
+        fault::step("open.index")?;
         let archiver = match settings.archiver {
             Some(archiver) => archiver,
             None => Archiver::new(0)?,

@@ -9,6 +9,7 @@ use super::segments::{file_name, sequence_of};
 use super::staged_dates::Count;
 use super::{Archive, find};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::index::Snapshot;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
@@ -177,7 +178,9 @@ fn seal_job(
         rows: job.rows,
     };
     txn.put::<Jobs>(&key, &JobEntry::Sealed(pointer))?;
-    txn.delete::<Staged>(&job.key);
+    if !fault::omits("omit.staged_removal") {
+        txn.delete::<Staged>(&job.key);
+    }
     Ok(())
 }
 
@@ -260,6 +263,7 @@ impl Archive {
 
     fn attempt(&self, date: Date) -> Result<Attempt> {
         let seq = self.committer.run(|txn| txn.next("segment"))?;
+        fault::step("seal.numbered")?;
         let name = file_name(self.archiver.number(), seq);
         let mut samples = SamplesWriter::new(self.settings.encoding, LEVEL_HOT)?;
         self.staged_dates().begin(date);
@@ -282,9 +286,18 @@ impl Archive {
             jobs_bytes: num::len_u64(built.bytes.len()),
         };
         let entry = self.segment_entry(&sealed, &rows, built.digests.encode());
-        self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
+        fault::step("seal.built")?;
+        let files_first = !fault::omits("omit.files_before_batch");
+        if files_first {
+            self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
+        }
+        fault::step("seal.paired")?;
         if !self.flip_or_remove(sealed, &name, entry, jobs)? {
             return Ok(Attempt::Corrected);
+        }
+        fault::step("seal.flipped")?;
+        if !files_first {
+            self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
         }
         self.recount(date, &passed)?;
         tracing::info!(
@@ -393,9 +406,10 @@ impl Archive {
             for (jobs_row, job) in (0u64..).zip(jobs) {
                 match txn.get::<Jobs>(&job.key.job)? {
                     Some(JobEntry::Record(current))
-                        if current.waiting.is_none()
-                            && current.keys == job.record.keys
-                            && current.archived == job.record.archived =>
+                        if fault::omits("omit.recheck_at_flip")
+                            || current.waiting.is_none()
+                                && current.keys == job.record.keys
+                                && current.archived == job.record.archived =>
                     {
                         pointers.push((jobs_row, job, current));
                     }
@@ -475,6 +489,10 @@ impl Archive {
             }
         }
         for path in orphans {
+            fault::step("open.orphan")?;
+            if fault::omits("omit.orphan_removal") {
+                continue;
+            }
             tracing::warn!(file = %path.display(), "removing a segment file that was never finished");
             self.dir.remove_orphan(&path)?;
         }

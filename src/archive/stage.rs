@@ -6,6 +6,7 @@ use super::commit::Txn;
 use super::find::staged_key;
 use super::{Archive, Reply, locked, lookups};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::staged::{Staged as StagedFamily, StagedProfile};
 use crate::invariant::{self, InvariantId};
@@ -100,6 +101,7 @@ impl Archive {
             origin: Some(Origin::of(facts)),
         };
         let staged = StagedProfile::new(self.clock.now(), &profile)?;
+        fault::step("stage.prepared")?;
         Ok((record, archived, staged))
     }
 
@@ -118,7 +120,10 @@ impl Archive {
             if !same_job(&record, &seen) {
                 return Ok((Staged::Stale, None));
             }
-            let waiting = record.waiting.take();
+            let mut waiting = record.waiting.take();
+            if fault::omits("omit.pending_removal") {
+                waiting = None;
+            }
             if let Some(before) = &record.archived {
                 if archived.rows == 0 && is_worth_keeping(before, &record) {
                     let date = before.date;

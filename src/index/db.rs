@@ -2,6 +2,7 @@
 
 use super::{Family, key_of, keys};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
@@ -110,7 +111,7 @@ impl Index {
             }
         }
         let mut options = WriteOptions::default();
-        options.set_sync(true);
+        options.set_sync(!fault::omits("omit.wal_sync"));
         self.db
             .write_opt(batch, &options)
             .map_err(storage_error("writing"))

@@ -16,6 +16,7 @@ mod quarantine;
 mod space;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::time::Date;
 use bytes::Bytes;
 use format::Format;
@@ -66,12 +67,11 @@ fn io_error(what: &str, path: &Path, error: std::io::Error) -> Error {
         IoKind::NotFound | IoKind::UnexpectedEof => ErrorKind::Data,
         _ => ErrorKind::Unavailable,
     };
-    Error::new(
-        kind,
-        "data_dir_io",
-        format!("{what} {} failed", path.display()),
-    )
-    .with_source(error)
+    let code = match error.kind() {
+        IoKind::StorageFull => "disk_full",
+        _ => "data_dir_io",
+    };
+    Error::new(kind, code, format!("{what} {} failed", path.display())).with_source(error)
 }
 
 impl DataDir {
@@ -86,6 +86,7 @@ impl DataDir {
         // it, since the newer program may have come in between.
         format::read(root)?;
         let lock = take_lock(&root.join("LOCK"))?;
+        fault::step("open.locked")?;
         let dir = Self {
             root: root.to_owned(),
             _lock: lock,
@@ -98,6 +99,7 @@ impl DataDir {
             create_durably(&dir.root.join(folder))?;
         }
         dir.empty_tmp()?;
+        fault::step("open.folders")?;
         Ok(dir)
     }
 
@@ -164,7 +166,11 @@ impl DataDir {
                 .truncate(true)
                 .open(&tmp)?;
             file.write_all(bytes)?;
-            file.sync_data()
+            fault::step("file.written").map_err(std::io::Error::other)?;
+            if !fault::omits("omit.data_sync") && !fault::omits("omit.sync_before_rename") {
+                file.sync_data()?;
+            }
+            fault::step("file.synced").map_err(std::io::Error::other)
         })();
         if let Err(error) = written {
             let _best_effort = std::fs::remove_file(&tmp);
@@ -172,7 +178,14 @@ impl DataDir {
         }
         let target = dir.join(name);
         std::fs::rename(&tmp, &target).map_err(|error| io_error("renaming", &target, error))?;
-        sync_dir(dir)
+        fault::step("file.renamed")?;
+        if !fault::omits("omit.dir_sync") {
+            sync_dir(dir)?;
+        }
+        if fault::omits("omit.sync_before_rename") {
+            sync_dir(&target)?;
+        }
+        fault::step("file.durable")
     }
 
     /// Removes a segment file if it is there.
@@ -239,7 +252,11 @@ fn take_lock(path: &Path) -> Result<File> {
         .mode(0o600)
         .open(path)
         .map_err(|error| io_error("opening", path, error))?;
-    match file.try_lock() {
+    let locked = match file.try_lock() {
+        Err(TryLockError::WouldBlock) if fault::omits("omit.lock") => Ok(()),
+        locked => locked,
+    };
+    match locked {
         Ok(()) => {
             let pid = format!("{}\n", std::process::id());
             file.set_len(0)
@@ -275,6 +292,10 @@ fn create_durably(path: &Path) -> Result<()> {
         Ok(()) => {}
         Err(error) if error.kind() == IoKind::AlreadyExists => {}
         Err(error) => return Err(io_error("creating", path, error)),
+    }
+    fault::step("dir.created")?;
+    if fault::omits("omit.parent_sync") {
+        return Ok(());
     }
     sync_dir(if parent.as_os_str().is_empty() {
         Path::new(".")
