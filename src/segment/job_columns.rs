@@ -183,7 +183,7 @@ fn column(name: &str, kind: Kind, storage: Storage, slot: Slot) -> JobColumn {
     }
 }
 
-/// Texts, all stored by dictionary.
+/// Texts. Most repeat; the two that name the job itself never do.
 const TEXTS: [(&str, Slot); 18] = [
     ("source", Slot::Source),
     ("job_id", Slot::JobId),
@@ -207,7 +207,13 @@ const TEXTS: [(&str, Slot); 18] = [
 
 fn facts() -> Vec<JobColumn> {
     let cell = |name, cell, storage, slot| column(name, Kind::Cell(cell), storage, slot);
-    let text = |(name, slot)| column(name, Kind::Text, Storage::Dictionary, slot);
+    let text = |(name, slot)| {
+        let storage = match slot {
+            Slot::JobId | Slot::WebUrl => Storage::Prefixed,
+            _ => Storage::Dictionary,
+        };
+        column(name, Kind::Text, storage, slot)
+    };
     let mut columns = vec![
         cell(
             "project_key",

@@ -5,7 +5,7 @@ use super::job_cells::{self, Draft, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
 use super::own_digest;
-use super::properties::{self, JOBS_PAGE_ROWS, Storage, ValueEncoding};
+use super::properties::{self, JOBS_BATCH_ROWS, Storage, ValueEncoding};
 use super::samples::BuiltFile;
 use super::{SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
@@ -59,9 +59,10 @@ pub fn order(a: &SummarisedRow, b: &SummarisedRow) -> Ordering {
 }
 
 fn writer_properties(encoding: ValueEncoding, level: i32, samples: &Digests) -> WriterProperties {
+    let page_rows = properties::jobs_page_rows(level);
     let mut builder = properties::base(encoding, level)
-        .set_data_page_row_count_limit(JOBS_PAGE_ROWS)
-        .set_write_batch_size(JOBS_PAGE_ROWS)
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows)
         .set_sorting_columns(Some(properties::sorted_by(&sort_positions())))
         .set_key_value_metadata(Some(vec![
             KeyValue::new(super::FORMAT_KEY.to_owned(), super::FORMAT.to_owned()),
@@ -256,7 +257,7 @@ impl JobsFile {
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
             .with_row_selection(selection)
             .with_projection(self.filled.clone())
-            .with_batch_size(len.clamp(1, JOBS_PAGE_ROWS))
+            .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
             .build()
             .map_err(parquet_error("reading job rows"))?;
         let mut rows = Vec::with_capacity(len);

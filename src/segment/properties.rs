@@ -13,8 +13,24 @@ use serde::{Deserialize, Serialize};
 pub const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows per data page of `samples`: one job is one or two pages per column.
 pub const SAMPLES_PAGE_ROWS: usize = 8_192;
-/// Rows per data page of `jobs`: one job page reads one row of 150 columns (docs/adr/0004).
-pub const JOBS_PAGE_ROWS: usize = 1_024;
+/// Rows per data page of a fresh `jobs` file: one job page reads one row of 150 columns
+/// (docs/adr/0004).
+const JOBS_PAGE_ROWS: usize = 1_024;
+/// Rows per data page of a `jobs` file that is compacted for good: 4 % fewer bytes.
+const JOBS_PAGE_ROWS_COLD: usize = 4_096;
+/// zstd level from which on a file is one that is compacted for good.
+const LEVEL_COLD: i32 = 15;
+
+/// Rows per data page of a `jobs` file that is compressed with zstd of `level`.
+pub(super) fn jobs_page_rows(level: i32) -> usize {
+    if level < LEVEL_COLD {
+        JOBS_PAGE_ROWS
+    } else {
+        JOBS_PAGE_ROWS_COLD
+    }
+}
+/// Rows of a `jobs` file that are read together: what a page of it has at least.
+pub const JOBS_BATCH_ROWS: usize = JOBS_PAGE_ROWS;
 
 /// How value columns are encoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +59,8 @@ impl ValueEncoding {
 pub enum Storage {
     /// Dictionary: keys and repeated text.
     Dictionary,
+    /// DELTA_BYTE_ARRAY: texts that no other row has, but that begin like their neighbours.
+    Prefixed,
     /// DELTA_BINARY_PACKED: times and ascending keys.
     Delta,
     /// The value encoding.
@@ -74,6 +92,7 @@ pub(super) fn store(
         Storage::Dictionary => builder
             .set_column_encoding(path.clone(), Encoding::PLAIN)
             .set_column_dictionary_enabled(path, true),
+        Storage::Prefixed => builder.set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
         Storage::Delta => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
         Storage::Value => builder,
     }
