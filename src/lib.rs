@@ -30,6 +30,7 @@ pub mod segment;
 pub mod archive;
 
 pub mod ingest;
+pub mod operations;
 pub mod query;
 
 pub mod http;

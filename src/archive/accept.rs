@@ -96,6 +96,7 @@ impl Archive {
                 let row = self
                     .open_segment(&snapshot, sealed.date, sealed.segment)
                     .and_then(|segment| segment.row(&sealed));
+                let row = row.map_err(|error| self.suspect(&sealed, error));
                 Ok(row.map_err(unavailable_in_quarantine)?.row.facts)
             }
             _ => Err(Error::internal(format!("job {job} is not sealed"))),
@@ -166,6 +167,7 @@ fn accept(
                 first_seen: now,
                 waiting: None,
                 archived: None,
+                place: None,
             };
             create(txn, archiver, declared, record, event.facts, now).map(Acceptance::Accepted)
         }
@@ -284,6 +286,23 @@ pub(super) fn store(
         changed: true,
         due: record.waiting.as_ref().map(|waiting| waiting.due),
     })
+}
+
+/// Takes a job out of the queue.
+pub(super) fn forget_waiting(txn: &mut Txn<'_>, record: &JobRecord) {
+    if let Some(waiting) = &record.waiting {
+        txn.delete::<Pending>(&PendingKey {
+            due: waiting.due,
+            job: record.keys.job,
+        });
+    }
+}
+
+/// Takes the staged profile of a job away.
+pub(super) fn forget_staged(txn: &mut Txn<'_>, record: &JobRecord) {
+    if let Some(archived) = &record.archived {
+        txn.delete::<Staged>(&staged_key(record.keys, archived));
+    }
 }
 
 /// Whether what changed calls for a (new) fetch.

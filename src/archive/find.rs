@@ -7,6 +7,7 @@ use crate::index::Snapshot;
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use crate::index::keys::segments::SegmentId;
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::{JobKey, JobRef};
@@ -95,8 +96,9 @@ impl Archive {
 
     /// The samples of a sealed job, straight from its segment.
     fn sealed_profile(&self, snapshot: &Snapshot<'_>, sealed: &SealedJob) -> Result<Profile> {
-        self.open_segment(snapshot, sealed.date, sealed.segment)?
-            .profile(sealed)
+        self.open_segment(snapshot, sealed.date, sealed.segment)
+            .and_then(|segment| segment.profile(sealed))
+            .map_err(|error| self.suspect(sealed, error))
     }
 
     /// A job by key, `None` if it is unknown or outside of the scope.
@@ -132,8 +134,18 @@ impl Archive {
             Err(error) if error.code() == SEGMENT_QUARANTINED => {
                 quarantined_view(snapshot, key, sealed)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.suspect(sealed, error)),
         }
+    }
+
+    /// Tells the scrubber of the segment in which a read failed.
+    pub(super) fn suspect(&self, sealed: &SealedJob, error: Error) -> Error {
+        let id = SegmentId {
+            date: sealed.date,
+            seq: sealed.segment,
+        };
+        self.suspects.report(id, &error);
+        error
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod accept;
 mod amend;
+mod backup;
 mod co_tenants;
 mod commit;
 mod find;
@@ -15,9 +16,12 @@ mod list;
 mod listed;
 mod lookups;
 mod pending;
+mod quarantine;
 mod registry;
 mod reindex;
+mod restore;
 mod room;
+mod scrub;
 mod seal;
 mod segments;
 mod stage;
@@ -27,6 +31,7 @@ mod tests;
 mod verify;
 
 pub use accept::{Acceptance, Accepted};
+pub use backup::{BackedUp, Copying, Manifest, ManifestFile};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use find::JobView;
@@ -34,7 +39,9 @@ pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
 pub use reindex::{Reindexed, reindex};
+pub use restore::{Restored, manifest, restore, restore_segment};
 pub use room::{Reserve, Room};
+pub use scrub::{ScrubPolicy, Scrubbed};
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
@@ -68,6 +75,8 @@ pub struct Settings {
     pub seal: SealPolicy,
     /// What stays free on the disk.
     pub reserve: Reserve,
+    /// How fast the archive is read through for damage.
+    pub scrub: ScrubPolicy,
 }
 
 /// An open archive. Dropping it finishes what was submitted and closes the index.
@@ -88,6 +97,9 @@ pub struct Archive {
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
     last_look: room::LastLook,
+    /// Segments in which a read met damage.
+    suspects: scrub::Suspects,
+    next_scrub: scrub::NextLook,
 }
 
 impl Archive {
@@ -119,6 +131,8 @@ impl Archive {
             unreadable: Mutex::default(),
             sealing: Mutex::new(()),
             last_look: room::LastLook::default(),
+            suspects: scrub::Suspects::default(),
+            next_scrub: scrub::NextLook::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

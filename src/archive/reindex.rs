@@ -17,7 +17,7 @@ mod keep;
 mod segment;
 
 use super::commit::Committer;
-use super::segments::{numbers_of, sequence_of};
+use super::segments::{id_of, sequence_of};
 use crate::error::{Error, Result};
 use crate::index::keys::meta::Meta;
 use crate::index::keys::quarantine::Quarantine;
@@ -25,7 +25,7 @@ use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::index::{Family, Index};
 use crate::num;
 use crate::segment::dir::{DataDir, Table};
-use crate::time::{Date, SharedClock};
+use crate::time::SharedClock;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -206,7 +206,7 @@ fn segment_files(dir: &DataDir) -> Result<BTreeMap<SegmentId, u16>> {
     let mut files = BTreeMap::new();
     for table in [Table::Jobs, Table::Samples] {
         for path in dir.list(table)? {
-            let (id, archiver) = named(&path).ok_or_else(|| {
+            let (id, archiver) = id_of(&path).ok_or_else(|| {
                 Error::data(
                     "stray_file",
                     format!(
@@ -221,14 +221,6 @@ fn segment_files(dir: &DataDir) -> Result<BTreeMap<SegmentId, u16>> {
         }
     }
     Ok(files)
-}
-
-/// What a segment file's path says: date, sequence and archiver.
-fn named(path: &Path) -> Option<(SegmentId, u16)> {
-    let (archiver, seq) = numbers_of(path)?;
-    let folder = path.parent()?.file_name()?.to_str()?;
-    let date = Date::parse(folder.strip_prefix("date=")?)?;
-    Some((SegmentId { date, seq }, archiver))
 }
 
 /// The highest sequence number of a segment file, wherever it lies.

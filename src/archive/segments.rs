@@ -41,6 +41,14 @@ pub(super) fn numbers_of(path: &Path) -> Option<(u16, u64)> {
     Some((archiver.parse().ok()?, seq.parse().ok()?))
 }
 
+/// What a segment file's path says: segment and archiver.
+pub(super) fn id_of(path: &Path) -> Option<(SegmentId, u16)> {
+    let (archiver, seq) = numbers_of(path)?;
+    let folder = path.parent()?.file_name()?.to_str()?;
+    let date = Date::parse(folder.strip_prefix("date=")?)?;
+    Some((SegmentId { date, seq }, archiver))
+}
+
 /// The sequence number in a segment file's name; `None` if it is no name of ours.
 pub(super) fn sequence_of(path: &Path) -> Option<u64> {
     numbers_of(path).map(|(_, seq)| seq)
@@ -79,6 +87,11 @@ impl OpenSegment {
     /// The jobs of the samples file in order; fails if a key is out of order.
     pub(super) fn runs(&self) -> Result<Vec<Run>> {
         runs::runs(&self.samples)
+    }
+
+    /// Digests of the samples file.
+    pub(super) fn samples_digests(&self) -> Result<Digests> {
+        self.jobs.samples_digests()
     }
 
     /// Rows of the jobs file.
@@ -166,6 +179,18 @@ impl Segments {
         let (segment, last) = cache.segments.get_mut(&id)?;
         *last = uses;
         Some(Arc::clone(segment))
+    }
+
+    /// Closes a segment that left service.
+    pub(super) fn forget(&self, id: SegmentId) {
+        let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.segments.remove(&id);
+    }
+
+    /// Closes all.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.open.lock().unwrap().segments.clear();
     }
 
     fn put(&self, id: SegmentId, segment: &Arc<OpenSegment>) {

@@ -4,7 +4,7 @@
 use super::accept::store;
 use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply, locked, lookups};
+use super::{Archive, Reply, locked, lookups, quarantine};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -119,6 +119,10 @@ impl Archive {
             };
             if !same_job(&record, &seen) {
                 return Ok((Staged::Stale, None));
+            }
+            if let Some(place) = record.place.take().filter(|_| archived.rows == 0) {
+                quarantine::back_to_its_place(txn, &record, &place, now)?;
+                return Ok((Staged::Archived, None));
             }
             let mut waiting = record.waiting.take();
             if fault::omits("omit.pending_removal") {

@@ -1,9 +1,11 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod backups;
 mod corrections;
 mod lists;
 mod reindexing;
+mod scrubbing;
 mod sealing;
 mod waiting;
 

@@ -24,6 +24,17 @@ pub(super) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// A plain verification of that folder.
+    pub(super) fn of(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            deep: false,
+            json: false,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<()> {
     super::reindex::check_is_archive(&args.data_dir)?;
     let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;

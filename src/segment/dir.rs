@@ -10,6 +10,7 @@
     reason = "the owner of the archive's file I/O"
 )]
 
+pub mod copies;
 mod format;
 mod index_place;
 mod quarantine;
@@ -207,6 +208,14 @@ impl DataDir {
     /// `Data` if it is not there, `Unavailable` for other I/O errors.
     pub fn open_file(&self, table: Table, date: Date, name: &str) -> Result<ReadFile> {
         ReadFile::open(&self.file_path(table, date, name))
+    }
+
+    /// Opens a file wherever it lies below the data directory.
+    ///
+    /// # Errors
+    /// As [`DataDir::open_file`].
+    pub fn open_path(&self, path: &Path) -> Result<ReadFile> {
+        ReadFile::open(path)
     }
 
     /// All segment files: table, date folder and file name, for finding what no index entry names.

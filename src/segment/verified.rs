@@ -16,6 +16,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// Bytes that are read at once when a whole file is checked.
+const PIECE: usize = 1 << 20;
+
 /// Bytes of a segment file, checked when they are read. Gives the Parquet reader whole pages.
 #[derive(Debug, Clone)]
 pub struct PageStore {
@@ -170,9 +173,18 @@ impl VerifiedFile {
     /// # Errors
     /// `Data` if it differs.
     pub fn verify_whole(&self) -> Result<()> {
-        let len = num::to_usize(self.store.digests.file_len);
-        let bytes = self.store.file.read_at(0, len)?;
-        if blake3::hash(&bytes).as_bytes() == &self.store.digests.file {
+        let file_len = self.store.digests.file_len;
+        if self.store.file.len() != file_len {
+            return Err(self.store.damaged("its length is not what was written"));
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut offset = 0;
+        while offset < file_len {
+            let len = num::to_usize(file_len - offset).min(PIECE);
+            hasher.update(&self.store.file.read_at(offset, len)?);
+            offset += num::len_u64(len);
+        }
+        if hasher.finalize().as_bytes() == &self.store.digests.file {
             Ok(())
         } else {
             Err(self.store.damaged("the file does not match its digest"))

@@ -19,7 +19,11 @@ mod configuration;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod gitlab;
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]

@@ -27,6 +27,12 @@ impl Api {
         Ok(request.send().await?.status().as_u16())
     }
 
+    /// Status of a `GET` outside of the API.
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        let answer = self.client.get(format!("{}{path}", self.service)).send();
+        answer.await.unwrap().status().as_u16()
+    }
+
     /// `POST` without a body; status and JSON, or an error if no answer came.
     pub(crate) async fn post(&self, path: &str) -> reqwest::Result<(u16, Value)> {
         let answer = self.client.post(format!("{}{path}", self.base)).send();

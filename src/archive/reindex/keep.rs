@@ -154,6 +154,7 @@ impl Work<'_> {
             at: self.clock.now(),
             problem: problem.clone(),
             file: file.to_owned(),
+            looked_after: false,
         };
         let entry = self.old.entry(id).cloned();
         self.found.quarantined += 1;

@@ -9,10 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::ids::{Ids, Kind};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
-use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
-use crate::index::keys::staged::Staged;
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::{ProjectKey, RunnerKey};
 use crate::model::job::JobFacts;
@@ -401,14 +399,7 @@ fn amended_keys(
 /// Takes a record out of everything, since its job is sealed.
 fn leave(txn: &mut Txn<'_>, record: &JobRecord) -> Result<()> {
     super::super::accept::listed(record).leave(txn);
-    if let Some(waiting) = &record.waiting {
-        txn.delete::<Pending>(&PendingKey {
-            due: waiting.due,
-            job: record.keys.job,
-        });
-    }
-    if let Some(archived) = &record.archived {
-        txn.delete::<Staged>(&super::super::find::staged_key(record.keys, archived));
-    }
+    super::super::accept::forget_waiting(txn, record);
+    super::super::accept::forget_staged(txn, record);
     Ok(())
 }

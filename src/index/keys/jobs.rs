@@ -210,6 +210,7 @@ mod tests {
             first_seen: TimestampMs(5),
             waiting: None,
             archived: None,
+            place: None,
         };
         check::round_trip::<Jobs>(&JobKey(2), &JobEntry::Record(Box::new(record)));
     }

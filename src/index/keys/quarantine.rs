@@ -23,6 +23,9 @@ pub struct QuarantineInfo {
     pub problem: String,
     /// Name of its files.
     pub file: String,
+    /// Whether its jobs were looked at: what can be fetched again is due.
+    #[serde(default)]
+    pub looked_after: bool,
 }
 
 /// A segment in quarantine.
@@ -89,7 +92,7 @@ mod tests {
         #[test]
         fn round_trip(d: i32, s: u64, n: i64, problem in "\\PC{0,60}", known: bool) {
             let segment = SegmentInfo { archiver: 1, jobs: s, rows: s, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n) };
-            let info = QuarantineInfo { at: TimestampMs(n), problem, file: "a.parquet".to_owned() };
+            let info = QuarantineInfo { at: TimestampMs(n), problem, file: "a.parquet".to_owned(), looked_after: known };
             let entry = known.then(|| SegmentEntry { info: segment, jobs_digests: vec![1, 2] });
             check::round_trip::<Quarantine>(&SegmentId { date: Date(d), seq: s }, &Quarantined { info, entry });
         }

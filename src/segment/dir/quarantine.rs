@@ -49,6 +49,14 @@ impl DataDir {
             create_durably(&self.date_dir(table, date))?;
             self.rename_between(&self.quarantined_path(table, date, name), &to)?;
         }
+        self.release_text(date, name)
+    }
+
+    /// Removes the text beside the files of a segment.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors.
+    pub fn release_text(&self, date: Date, name: &str) -> Result<()> {
         let text = self
             .quarantine_path()
             .join(format!("date={date}.{name}.txt"));
