@@ -35,12 +35,17 @@ const NO_SPACE: &str = "No space left on device";
 pub(super) fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
     move |error| {
         let message = format!("the index failed while {what}");
-        let (kind, code) = match error.kind() {
-            rocksdb::ErrorKind::Corruption => (ErrorKind::Data, "index_damaged"),
-            _ if error.as_ref().contains(NO_SPACE) => (ErrorKind::Unavailable, "disk_full"),
-            _ => (ErrorKind::Unavailable, "index_io"),
+        let own = match error.kind() {
+            rocksdb::ErrorKind::Corruption => {
+                let todo = "run tachograph reindex, or restore a backup";
+                Error::data("index_damaged", format!("{message}: {todo}"))
+            }
+            _ if error.as_ref().contains(NO_SPACE) => {
+                Error::new(ErrorKind::Unavailable, "disk_full", message)
+            }
+            _ => Error::new(ErrorKind::Unavailable, "index_io", message),
         };
-        Error::new(kind, code, message).with_source(error)
+        own.with_source(error)
     }
 }
 

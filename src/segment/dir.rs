@@ -68,11 +68,11 @@ fn io_error(what: &str, path: &Path, error: std::io::Error) -> Error {
         IoKind::NotFound | IoKind::UnexpectedEof => ErrorKind::Data,
         _ => ErrorKind::Unavailable,
     };
-    let code = match error.kind() {
-        IoKind::StorageFull => "disk_full",
-        _ => "data_dir_io",
-    };
-    Error::new(kind, code, format!("{what} {} failed", path.display())).with_source(error)
+    let message = format!("{what} {} failed", path.display());
+    if error.kind() == IoKind::StorageFull {
+        return Error::new(ErrorKind::Unavailable, "disk_full", message).with_source(error);
+    }
+    Error::new(kind, "data_dir_io", message).with_source(error)
 }
 
 impl DataDir {
