@@ -49,6 +49,27 @@ pub(super) fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -
     }
 }
 
+/// Files that are not there, and families that are unknown, are no failures of the disk: trying again
+/// does not help.
+fn opening_error(error: rocksdb::Error) -> Error {
+    let text: &str = error.as_ref();
+    if text.contains("Column families not opened") {
+        return Error::data(
+            "index_family",
+            "the index has a family that this program does not know: use the program that wrote it",
+        )
+        .with_source(error);
+    }
+    if text.contains("No such file or directory") {
+        return Error::data(
+            "index_damaged",
+            "a file of the index is missing: run tachograph reindex, or restore a backup",
+        )
+        .with_source(error);
+    }
+    storage_error("opening it")(error)
+}
+
 impl Index {
     /// Opens or creates the index at `path`; its parent must be durable.
     ///
@@ -67,8 +88,7 @@ impl Index {
         let families = keys::ALL
             .iter()
             .map(|name| ColumnFamilyDescriptor::new(*name, family_options(&cache)));
-        let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(storage_error("opening it"))?;
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(opening_error)?;
         Ok(Self { db })
     }
 

@@ -251,3 +251,74 @@ fn a_segment_without_its_files_leaves_its_jobs_named() {
         Vec::<PathBuf>::new()
     );
 }
+
+/// Files of the index whose name begins with that.
+fn index_files(root: &Path, start: &str) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(root.join("index")).unwrap();
+    let paths = all.map(|entry| entry.unwrap().path());
+    let named = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with(start) || name.ends_with(start)
+    };
+    paths.filter(named).collect()
+}
+
+#[test]
+fn a_damaged_index_is_named_at_the_start_and_made_anew() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 5] = [
+        ("no manifest", |root| {
+            for path in index_files(root, "MANIFEST") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }),
+        ("another manifest", |root| {
+            for path in index_files(root, "MANIFEST") {
+                let mut bytes = std::fs::read(&path).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 4;
+                std::fs::write(&path, bytes).unwrap();
+            }
+        }),
+        ("a current file without a line", |root| {
+            std::fs::write(root.join("index/CURRENT"), "nothing").unwrap();
+        }),
+        ("no data files", |root| {
+            for path in index_files(root, ".sst") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }),
+        ("cut data files", |root| {
+            for path in index_files(root, ".sst") {
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }),
+    ];
+    for (what, damage) in damages {
+        let mut bench = Bench::new();
+        for number in 0..10 {
+            bench.archived(number, 4);
+        }
+        bench.archive().seal_all().unwrap();
+        // Out of the log, into data files.
+        bench.archive().index_bytes().unwrap();
+        let all: Vec<i64> = (0..10).collect();
+        let before = export(&bench, &all);
+        let found = bench.closed(|root| {
+            damage(root);
+            let opened = Archive::open(root, Settings::default(), SystemClock::shared());
+            let error = opened.map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Data, "{what}: {}", error.chain());
+            assert!(
+                error.message().contains("tachograph reindex"),
+                "{what}: {error}"
+            );
+            reindex(root, SystemClock::shared(), |_, _| {}).unwrap()
+        });
+        assert_eq!(found.sealed_jobs, 10, "{what}");
+        assert!(found.old_index.is_some(), "{what}: something was lost");
+        assert!(export(&bench, &all) == before, "{what}");
+        bench.holds();
+    }
+}

@@ -124,7 +124,7 @@ fn a_read_that_meets_damage_reports_the_segment_at_once() {
     let held = Held::new(NOW, 2);
     // The scrubber has begun a rest.
     held.scrub();
-    flip(&held.file(Table::Samples, 2));
+    flip(&held.file(Table::Jobs, 2));
     let archive = held.bench.archive();
     archive.segments.forget_all();
     assert_eq!(archive.scrub_due().unwrap().problems, 0);
