@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
 mod corrections;
+mod hidden;
 mod lists;
 mod reindexing;
 mod sealing;
@@ -26,14 +27,20 @@ const START: i64 = 1_764_000_000_000;
 pub(super) struct Bench {
     root: tempfile::TempDir,
     archive: Option<Archive>,
+    clock: SharedClock,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::at(SystemClock::shared())
+    }
+
+    pub(super) fn at(clock: SharedClock) -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut bench = Self {
             root,
             archive: None,
+            clock,
         };
         bench.reopen();
         bench
@@ -41,7 +48,8 @@ impl Bench {
 
     fn reopen(&mut self) -> &Archive {
         self.archive = None;
-        let archive = Archive::open(self.root.path(), Settings::default(), SystemClock::shared());
+        let clock = Arc::clone(&self.clock);
+        let archive = Archive::open(self.root.path(), Settings::default(), clock);
         self.archive.insert(archive.unwrap())
     }
 

@@ -5,6 +5,7 @@
 
 mod files;
 mod registry;
+mod retention;
 mod section;
 mod sources;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::error::Result;
 use crate::gitlab::settings::GitlabSettings;
 use crate::model::id::Archiver;
 use crate::model::registry::Declared;
+use crate::model::retention::Retention;
 use files::Files;
 use section::{Report, Section};
 use std::net::SocketAddr;
@@ -40,6 +42,8 @@ pub struct Config {
     pub archive: Settings,
     /// Regions, and rules for runners.
     pub declared: Declared,
+    /// How long what is kept.
+    pub retention: Retention,
     /// The CI instances.
     pub sources: Vec<GitlabSettings>,
     /// What is in order but unwise, a sentence each.
@@ -54,6 +58,7 @@ impl Default for Config {
             log: "info".to_owned(),
             archive: Settings::default(),
             declared: Declared::default(),
+            retention: Retention::default(),
             sources: Vec::new(),
             warnings: Vec::new(),
         }
@@ -72,6 +77,7 @@ impl Config {
             config.read(&mut root);
             config.declared = registry::read(&mut root, file, &files);
             config.sources = sources::read(&mut root, &files);
+            config.retention = retention::read(&mut root);
             root.finish();
         }
         report.finish()?;
