@@ -74,7 +74,12 @@ impl Server {
         let address = listener.local_addr().map_err(taken)?;
         let (root, settings, archive_clock) =
             (config.data_dir.clone(), config.archive, Arc::clone(&clock));
-        let open = move || Archive::open(&root, settings, archive_clock);
+        let retention = Arc::new(config.retention.clone());
+        let open = move || {
+            let archive = Archive::open(&root, settings, archive_clock)?;
+            archive.set_retention(retention)?;
+            Ok(archive)
+        };
         let archive = Arc::new(BlockingPool::new(1).run(open).await?);
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond loopback without identities: whoever reaches it may read and write");

@@ -5,7 +5,7 @@ use super::commit::Txn;
 use super::find::staged_key;
 use super::listed::Listed;
 use super::segments::SEGMENT_QUARANTINED;
-use super::{Archive, Reply, find, lookups, registry};
+use super::{Archive, Reply, erase, find, lookups, registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::index::key_of;
@@ -120,8 +120,8 @@ fn accept(
     txn: &mut Txn<'_>,
     archiver: Archiver,
     declared: &Declared,
-    event: JobEvent,
-    sealed_facts: Option<JobFacts>,
+    mut event: JobEvent,
+    mut sealed_facts: Option<JobFacts>,
     now: TimestampMs,
 ) -> Result<Acceptance> {
     let public = |id: &str, kind| PublicId {
@@ -138,6 +138,11 @@ fn accept(
         .map(|key| txn.get::<Jobs>(&key))
         .transpose()?
         .flatten();
+    let project = entry.as_ref().map(JobEntry::project);
+    let erased = erase::admit(txn, known.zip(project), &mut event)?;
+    if let Some(facts) = &mut sealed_facts {
+        erased.erase_from(facts);
+    }
     match (known, entry) {
         (Some(key), Some(JobEntry::Record(record))) => {
             merge(txn, archiver, declared, key, *record, event.facts, now).map(Acceptance::Accepted)
@@ -413,16 +418,22 @@ fn resolve_project(
         .project_id
         .as_deref()
         .map(|id| public(Kind::ProjectId, id));
-    let by_id = id
-        .as_ref()
-        .map(|id| txn.get::<Ids>(id))
-        .transpose()?
-        .flatten();
+    // What was erased is as if it had never been.
+    let known = |txn: &Txn<'_>, id: &PublicId| -> Result<Option<i64>> {
+        match txn.get::<Ids>(id)? {
+            Some(key) if erase::is_erased_project(txn, key)? => Ok(None),
+            found => Ok(found),
+        }
+    };
+    let by_id = match &id {
+        Some(id) => known(txn, id)?,
+        None => None,
+    };
     let project = match by_id {
         Some(key) => key,
         None => {
             let named = id.is_none() || facts.project.is_some();
-            let by_path = if named { txn.get::<Ids>(&path)? } else { None };
+            let by_path = if named { known(txn, &path)? } else { None };
             match by_path {
                 Some(key) if id.is_none() || !has_id(txn, source, key)? => key,
                 _ => txn.next_key("project", archiver)?,

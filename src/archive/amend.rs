@@ -9,7 +9,7 @@ use super::listed::Listed;
 use crate::error::Result;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
-use crate::model::archived::{RowKeys, SummarisedRow};
+use crate::model::archived::{RowKeys, SectionUsage, SummarisedRow};
 use crate::model::id::{Archiver, JobKey};
 use crate::model::job::{JobFacts, MergedFacts};
 use crate::model::profile::Profile;
@@ -86,7 +86,8 @@ fn relist(
     })
 }
 
-/// Puts an amendment over a sealed row. `profile` is asked for only if statistics must be recomputed.
+/// Puts an amendment over a sealed row. `profile` is asked for only if statistics must be recomputed;
+/// of a job whose samples went they stay as they were, and a section that is new has none.
 pub(super) fn apply(
     mut sealed: SummarisedRow,
     amendment: Amendment,
@@ -98,8 +99,22 @@ pub(super) fn apply(
     let same_usage = before.window() == sealed.row.facts.window()
         && before.sections() == sealed.row.facts.sections();
     if same_usage {
-        Ok(sealed)
-    } else {
-        Ok(SummarisedRow::compute(sealed.row, &profile()?))
+        return Ok(sealed);
     }
+    let profile = profile()?;
+    if profile.rows() == 0 && sealed.row.findings.reason.is_none() {
+        sealed.sections = kept_usage(&before, &sealed);
+        return Ok(sealed);
+    }
+    Ok(SummarisedRow::compute(sealed.row, &profile))
+}
+
+/// The usage of the sections as they are now, as far as it was computed for the same time.
+fn kept_usage(before: &JobFacts, now: &SummarisedRow) -> Vec<SectionUsage> {
+    let known = || before.sections().iter().zip(&now.sections);
+    let sections = now.row.facts.sections().iter();
+    let same = |range| known().find(|(section, _)| section.range == range);
+    sections
+        .map(|section| same(section.range).map_or_else(SectionUsage::default, |(_, usage)| *usage))
+        .collect()
 }

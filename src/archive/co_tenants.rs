@@ -42,14 +42,24 @@ impl Archive {
         window: TimeRange,
     ) -> Result<Vec<CoTenant>> {
         let snapshot = self.index.snapshot();
+        let visible = self.visibility(&snapshot)?;
         let mut tenants = Vec::new();
         for neighbour in neighbours(&snapshot, job, machine, window)? {
-            let (job, project) = match snapshot.get::<Jobs>(&neighbour.key)? {
-                Some(JobEntry::Record(record)) => (record.job, record.keys.project),
-                Some(JobEntry::Sealed(sealed)) => (sealed.job, sealed.project),
+            let key = neighbour.key;
+            let (job, project, date) = match snapshot.get::<Jobs>(&key)? {
+                Some(JobEntry::Record(record)) => {
+                    let date = record.archived.map(|archived| archived.date);
+                    (record.job, record.keys.project, date)
+                }
+                Some(JobEntry::Sealed(sealed)) => (sealed.job, sealed.project, Some(sealed.date)),
                 None => continue,
             };
-            if scope.allows(project) {
+            // That it ran on this machine is what an erased machine name hides.
+            let may = scope.allows(project)
+                && visible.knows(project, key)
+                && !visible.erased(project, key).machine;
+            let all_kept = date.is_none_or(|date| visible.shows_all_of(date));
+            if may && (all_kept || self.view(&snapshot, scope, key)?.is_some()) {
                 tenants.push(CoTenant {
                     job,
                     overlap_ms: neighbour.overlap.len_ms(),

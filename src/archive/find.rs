@@ -1,7 +1,7 @@
 //! Reading one job: its record or row, and its profile.
 
 use super::segments::{OpenSegment, SEGMENT_QUARANTINED};
-use super::{Archive, amend};
+use super::{Archive, Visibility, amend};
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::index::keys::amendments::Amendments;
@@ -73,7 +73,8 @@ impl Archive {
         }
     }
 
-    /// A job and its profile. The profile is empty unless the job is archived.
+    /// A job and its profile. The profile is empty unless the job is archived: of one whose samples
+    /// expired there is [`Archive::profile_5m`].
     ///
     /// # Errors
     /// As [`Archive::find`].
@@ -85,13 +86,21 @@ impl Archive {
         let Some(view) = self.view(&snapshot, scope, key)? else {
             return Ok(None);
         };
-        let profile = match snapshot.get::<Jobs>(&key)? {
-            Some(JobEntry::Record(record)) => staged_profile(&snapshot, &record)?,
-            Some(JobEntry::Sealed(_)) if view.row.is_none() => Profile::default(),
-            Some(JobEntry::Sealed(sealed)) => self.sealed_profile(&snapshot, &sealed)?,
-            None => Profile::default(),
+        let profile = if view.state == State::Expired || view.row.is_none() {
+            Profile::default()
+        } else {
+            self.stored_profile(&snapshot, key)?
         };
         Ok(Some((view, profile)))
+    }
+
+    /// The samples of a job wherever they are, whether or not a reader may see them.
+    pub(super) fn stored_profile(&self, snapshot: &Snapshot<'_>, key: JobKey) -> Result<Profile> {
+        match snapshot.get::<Jobs>(&key)? {
+            Some(JobEntry::Record(record)) => staged_profile(snapshot, &record),
+            Some(JobEntry::Sealed(sealed)) => self.sealed_profile(snapshot, &sealed),
+            None => Ok(Profile::default()),
+        }
     }
 
     /// The samples of a sealed job, straight from its segment.
@@ -101,20 +110,22 @@ impl Archive {
             .map_err(|error| self.suspect(sealed, error))
     }
 
-    /// A job by key, `None` if it is unknown or outside of the scope.
+    /// A job by key, `None` if it is unknown, outside of the scope, expired or erased.
     pub(super) fn view(
         &self,
         snapshot: &Snapshot<'_>,
         scope: &Scope,
         key: JobKey,
     ) -> Result<Option<JobView>> {
+        let visible = self.visibility(snapshot)?;
+        let may = |project| scope.allows(project) && visible.knows(project, key);
         match snapshot.get::<Jobs>(&key)? {
             None => Ok(None),
-            Some(JobEntry::Record(record)) if scope.allows(record.keys.project) => {
-                record_view(snapshot, *record).map(Some)
+            Some(JobEntry::Record(record)) if may(record.keys.project) => {
+                record_view(snapshot, &visible, *record)
             }
-            Some(JobEntry::Sealed(sealed)) if scope.allows(sealed.project) => {
-                self.sealed_view(snapshot, key, &sealed).map(Some)
+            Some(JobEntry::Sealed(sealed)) if may(sealed.project) => {
+                self.sealed_view(snapshot, &visible, key, &sealed)
             }
             Some(_) => Ok(None),
         }
@@ -123,16 +134,18 @@ impl Archive {
     fn sealed_view(
         &self,
         snapshot: &Snapshot<'_>,
+        visible: &Visibility,
         key: JobKey,
         sealed: &SealedJob,
-    ) -> Result<JobView> {
+    ) -> Result<Option<JobView>> {
         let row = self
             .open_segment(snapshot, sealed.date, sealed.segment)
             .and_then(|segment| Ok((segment.row(sealed)?, segment)));
         match row {
-            Ok((row, segment)) => row_view(snapshot, &segment, key, sealed, row),
+            Ok((row, segment)) => row_view(snapshot, visible, &segment, key, sealed, row),
             Err(error) if error.code() == SEGMENT_QUARANTINED => {
-                quarantined_view(snapshot, key, sealed)
+                let view = quarantined_view(snapshot, key, sealed)?;
+                Ok(visible.seen(sealed.project, Some(sealed.date), view))
             }
             Err(error) => Err(self.suspect(sealed, error)),
         }
@@ -172,20 +185,21 @@ fn quarantined_view(snapshot: &Snapshot<'_>, key: JobKey, sealed: &SealedJob) ->
     })
 }
 
-/// A sealed job by its row.
+/// A sealed job by its row; `None` if it is not to be seen any more.
 pub(super) fn row_view(
     snapshot: &Snapshot<'_>,
+    visible: &Visibility,
     segment: &OpenSegment,
     key: JobKey,
     sealed: &SealedJob,
     row: SummarisedRow,
-) -> Result<JobView> {
+) -> Result<Option<JobView>> {
     let row = match snapshot.get::<Amendments>(&key)? {
         None => row,
         Some(amendment) => amend::apply(row, amendment, || segment.profile(sealed))?,
     };
     let (state, reason) = archived_state(num_rows(sealed), row.row.findings.reason);
-    Ok(JobView {
+    let view = JobView {
         job: sealed.job.clone(),
         keys: row.row.keys,
         facts: row.row.facts.clone(),
@@ -194,15 +208,22 @@ pub(super) fn row_view(
         reason,
         detail: None,
         row: Some(row),
-    })
+    };
+    Ok(visible.seen(sealed.project, Some(sealed.date), view))
 }
 
 fn num_rows(sealed: &SealedJob) -> i64 {
     num::len_i64(num::to_usize(sealed.rows))
 }
 
-pub(super) fn record_view(snapshot: &Snapshot<'_>, record: JobRecord) -> Result<JobView> {
+/// A job by its record; `None` if it is not to be seen any more.
+pub(super) fn record_view(
+    snapshot: &Snapshot<'_>,
+    visible: &Visibility,
+    record: JobRecord,
+) -> Result<Option<JobView>> {
     let (state, reason) = record.state();
+    let date = record.archived.as_ref().map(|archived| archived.date);
     let row = match record.row() {
         Some(row) => Some(SummarisedRow::compute(
             row,
@@ -210,7 +231,7 @@ pub(super) fn record_view(snapshot: &Snapshot<'_>, record: JobRecord) -> Result<
         )),
         None => None,
     };
-    Ok(JobView {
+    let view = JobView {
         listed_at: record.listed_at(),
         detail: record.waiting.and_then(|waiting| waiting.detail),
         job: record.job,
@@ -219,7 +240,8 @@ pub(super) fn record_view(snapshot: &Snapshot<'_>, record: JobRecord) -> Result<
         state,
         reason,
         row,
-    })
+    };
+    Ok(visible.seen(view.keys.project, date, view))
 }
 
 /// The staged profile of a record; empty if it is not archived.

@@ -2,7 +2,7 @@
 
 use super::find::{record_view, row_view};
 use super::listed::{machine_prefix, name_ref_prefix};
-use super::{Archive, JobView};
+use super::{Archive, JobView, Visibility};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::keys::by_time::{
     ByMachineTime, ByNameRef, ByProjectTime, ByRunnerTime, ByTime, TimeKey,
@@ -104,6 +104,7 @@ impl Archive {
         let mut walk = Walk {
             archive: self,
             snapshot: &snapshot,
+            visible: self.visibility(&snapshot)?,
             scope,
             filter,
             limit: limit.clamp(1, limits::LIST_LIMIT_MAX),
@@ -165,6 +166,7 @@ fn plan(snapshot: &Snapshot<'_>, filter: &JobFilter) -> Result<Plan> {
 struct Walk<'a> {
     archive: &'a Archive,
     snapshot: &'a Snapshot<'a>,
+    visible: Visibility,
     scope: &'a Scope,
     filter: &'a JobFilter,
     limit: usize,
@@ -260,12 +262,13 @@ impl Walk<'_> {
             let entry = readable(here.job, self.snapshot.get::<Jobs>(&here.job))?.flatten();
             match entry {
                 Some(JobEntry::Record(record))
-                    if self.may_match(record.keys.project, &record.job) =>
+                    if self.may_match(record.keys.project, here.job, &record.job) =>
                 {
-                    let view = readable(here.job, record_view(self.snapshot, *record))?;
+                    let view = record_view(self.snapshot, &self.visible, *record);
+                    let view = readable(here.job, view)?.flatten();
                     found.extend(view.map(|view| (here.job, view)));
                 }
-                Some(JobEntry::Sealed(job)) if self.may_match(job.project, &job.job) => {
+                Some(JobEntry::Sealed(job)) if self.may_match(job.project, here.job, &job.job) => {
                     let segment = sealed.entry((job.date, job.segment)).or_default();
                     segment.push((here.job, job));
                 }
@@ -280,9 +283,11 @@ impl Walk<'_> {
     }
 
     /// What an entry tells without a look at its row.
-    fn may_match(&self, project: ProjectKey, job: &JobRef) -> bool {
+    fn may_match(&self, project: ProjectKey, key: JobKey, job: &JobRef) -> bool {
         let source = self.filter.source.as_ref();
-        self.scope.allows(project) && source.is_none_or(|source| *source == job.source)
+        self.scope.allows(project)
+            && self.visible.knows(project, key)
+            && source.is_none_or(|source| *source == job.source)
     }
 
     fn read_segment(
@@ -302,7 +307,8 @@ impl Walk<'_> {
         match together {
             Ok((rows, segment)) => {
                 for ((key, job), row) in jobs.iter().zip(rows) {
-                    let view = readable(*key, row_view(snapshot, &segment, *key, job, row))?;
+                    let view = row_view(snapshot, &self.visible, &segment, *key, job, row);
+                    let view = readable(*key, view)?.flatten();
                     found.extend(view.map(|view| (*key, view)));
                 }
             }

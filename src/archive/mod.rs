@@ -11,6 +11,7 @@ mod amend;
 mod backup;
 mod co_tenants;
 mod commit;
+mod erase;
 mod find;
 mod list;
 mod listed;
@@ -29,11 +30,13 @@ mod staged_dates;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod visible;
 
 pub use accept::{Acceptance, Accepted};
 pub use backup::{BackedUp, Copying, Manifest, ManifestFile};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
+pub use erase::{EraseTarget, NumberedErasure};
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
@@ -45,6 +48,7 @@ pub use scrub::{ScrubPolicy, Scrubbed};
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
+pub use visible::{Hidden, Sight, Visibility};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -92,6 +96,8 @@ pub struct Archive {
     /// What the configuration registers, as of its last reading.
     declared: RwLock<Arc<Declared>>,
     staged: Arc<Mutex<StagedDates>>,
+    /// What hides anything from readers.
+    rules: Arc<visible::Rules>,
     /// Pending jobs whose record could not be read, once logged.
     unreadable: Mutex<BTreeSet<JobKey>>,
     /// Held while a segment is made: one at a time.
@@ -118,7 +124,9 @@ impl Archive {
         };
         let committer = Committer::start(Arc::clone(&index))?;
         let staged = StagedDates::load(&index.snapshot())?;
+        let rules = Arc::new(visible::Rules::load(&index.snapshot())?);
         let archive = Self {
+            rules,
             staged: Arc::new(Mutex::new(staged)),
             segments: Segments::default(),
             dir,

@@ -92,7 +92,10 @@ impl Archive {
     /// log the first time: the jobs behind it must not wait for a repair.
     fn pending_record(&self, snapshot: &Snapshot<'_>, job: JobKey) -> Result<Option<JobRecord>> {
         match snapshot.get::<Jobs>(&job) {
-            Ok(Some(JobEntry::Record(record))) => Ok(Some(*record)),
+            // What was erased is not fetched any more.
+            Ok(Some(JobEntry::Record(record))) if self.rules.knows(record.keys.project, job) => {
+                Ok(Some(*record))
+            }
             Ok(_) => Ok(None),
             Err(error) if error.kind() == ErrorKind::Data => {
                 self.log_unreadable(job, &error);

@@ -4,7 +4,7 @@
 use super::accept::store;
 use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply, locked, lookups, quarantine};
+use super::{Archive, Reply, erase, locked, lookups, quarantine};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -117,7 +117,8 @@ impl Archive {
             let Some(JobEntry::Record(mut record)) = txn.get::<Jobs>(&seen.keys.job)? else {
                 return Ok((Staged::Sealed, None));
             };
-            if !same_job(&record, &seen) {
+            let erased = erase::is_erased(txn, seen.keys.job, record.keys.project)?;
+            if erased || !same_job(&record, &seen) {
                 return Ok((Staged::Stale, None));
             }
             if let Some(place) = record.place.take().filter(|_| archived.rows == 0) {

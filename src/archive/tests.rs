@@ -3,6 +3,7 @@
 
 mod backups;
 mod corrections;
+mod hidden;
 mod lists;
 mod reindexing;
 mod scrubbing;
@@ -28,14 +29,20 @@ const START: i64 = 1_764_000_000_000;
 pub(super) struct Bench {
     root: tempfile::TempDir,
     archive: Option<Archive>,
+    clock: SharedClock,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::at(SystemClock::shared())
+    }
+
+    pub(super) fn at(clock: SharedClock) -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut bench = Self {
             root,
             archive: None,
+            clock,
         };
         bench.reopen();
         bench
@@ -43,7 +50,8 @@ impl Bench {
 
     fn reopen(&mut self) -> &Archive {
         self.archive = None;
-        let archive = Archive::open(self.root.path(), Settings::default(), SystemClock::shared());
+        let clock = Arc::clone(&self.clock);
+        let archive = Archive::open(self.root.path(), Settings::default(), clock);
         self.archive.insert(archive.unwrap())
     }
 

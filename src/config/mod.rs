@@ -5,6 +5,7 @@
 
 mod files;
 mod registry;
+mod retention;
 mod section;
 mod sources;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::error::Result;
 use crate::gitlab::settings::GitlabSettings;
 use crate::model::id::Archiver;
 use crate::model::registry::Declared;
+use crate::model::retention::Retention;
 use files::Files;
 use section::{Report, Section};
 use std::net::SocketAddr;
@@ -41,6 +43,8 @@ pub struct Config {
     pub archive: Settings,
     /// Regions, and rules for runners.
     pub declared: Declared,
+    /// How long what is kept.
+    pub retention: Retention,
     /// The CI instances.
     pub sources: Vec<GitlabSettings>,
     /// Folder below which the service puts backups.
@@ -57,6 +61,7 @@ impl Default for Config {
             log: "info".to_owned(),
             archive: Settings::default(),
             declared: Declared::default(),
+            retention: Retention::default(),
             sources: Vec::new(),
             backups: None,
             warnings: Vec::new(),
@@ -76,6 +81,7 @@ impl Config {
             config.read(&mut root);
             config.declared = registry::read(&mut root, file, &files);
             config.sources = sources::read(&mut root, &files);
+            config.retention = retention::read(&mut root);
             root.finish();
         }
         report.finish()?;

@@ -8,6 +8,7 @@ use super::*;
 use crate::limits;
 use crate::model::id::{RegionName, Source};
 use crate::model::job::JobFacts;
+use crate::model::retention::Keep;
 use crate::model::runner::RegionKind;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -80,6 +81,7 @@ fn the_example_parses_to_the_defaults() {
     assert_eq!(config.log, default.log);
     assert_eq!(config.archive.seal, default.archive.seal);
     assert_eq!(config.archive.encoding, default.archive.encoding);
+    assert_eq!(config.retention, default.retention);
     assert_eq!(config.declared, Declared::default());
     assert!(config.sources.is_empty() && config.warnings.is_empty());
 }
@@ -154,8 +156,8 @@ fn the_example_names_every_key_that_there_is() {
         }
     }
     assert_eq!(
-        sections, 7,
-        "root, archive, region, basic_auth, two rules, source"
+        sections, 9,
+        "root, archive, retention, a project's, region, basic_auth, two rules, source"
     );
     let shown = whole_example("nothing");
     for key in known {
@@ -163,6 +165,7 @@ fn the_example_names_every_key_that_there_is() {
             format!("\n{key} = "),
             format!("[{key}"),
             format!(" {key} = "),
+            format!(".{key}."),
         ];
         assert!(
             set.iter().any(|set| shown.contains(set)),
@@ -268,6 +271,38 @@ fn every_problem_is_named_at_once_with_its_line() {
         .collect();
     assert!(lines.is_sorted(), "{lines:?}");
     assert!(!problems.iter().any(|text| text.contains("hunter2")));
+}
+
+#[test]
+fn retention_is_read_per_project_and_every_problem_of_it_is_named() {
+    let folder = Folder::new(&[]);
+    let text = "[retention]\nsamples_days = 30\njobs_days = 365\n\
+        [retention.projects.\"acme/app\"]\nsamples_days = \"forever\"\njobs_days = \"forever\"\n\
+        [retention.projects.\"acme/held\"]\nhold = true\n";
+    let retention = folder.parse(text).unwrap().retention;
+    let rule = |name: &str| {
+        let mut own = retention.projects().filter(|(known, _)| *known == name);
+        own.next().map_or(retention.general, |(_, rule)| rule)
+    };
+    assert_eq!(rule("other").samples, Keep::days(30));
+    assert_eq!(rule("other").jobs, Keep::days(365));
+    assert_eq!(rule("acme/app").samples, Keep::Forever);
+    assert_eq!(rule("acme/app").samples_5m, Keep::Forever);
+    assert!(rule("acme/held").hold && !rule("acme/app").hold);
+    assert_eq!(rule("acme/held").samples, Keep::days(30));
+    let wrong = "[retention]\nsamples_days = 0\njobs_days = \"never\"\nrewrite_above_percent = 100\nhold = true\n\
+        [retention.projects.a]\njobs_days = 10\nsamples_days = 20\n";
+    let problems = folder.problems(wrong);
+    for (problem, start) in problems.iter().zip([
+        "line 2: retention.samples_days: must be 1 to 73000 days, or \"forever\"",
+        "line 3: retention.jobs_days: must be",
+        "line 4: retention.rewrite_above_percent: must be 0 to 99",
+        "line 5: retention.hold: unknown key",
+        "line 8: retention.projects.a.samples_days: is longer than jobs_days",
+    ]) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+    assert_eq!(problems.len(), 5);
 }
 
 #[test]

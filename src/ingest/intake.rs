@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
 use crate::model::registry::{Declared, Entry, Origin};
+use crate::model::retention::Retention;
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::num;
 use crate::supervise::BlockingPool;
@@ -99,6 +100,16 @@ impl Intake {
         self.archive.put_runner(name.clone(), runner).await?;
         self.wake_waiting(Registration::Runner(name)).await;
         Ok(())
+    }
+
+    /// Replaces the retention policy, from the next read on.
+    ///
+    /// # Errors
+    /// As [`Archive::set_retention`].
+    pub async fn set_retention(&self, retention: Retention) -> Result<()> {
+        let archive = Arc::clone(&self.archive);
+        let set = move || archive.set_retention(Arc::new(retention));
+        self.pool.run(set).await
     }
 
     /// Replaces what the configuration registers; jobs that waited for it go on.

@@ -1,5 +1,6 @@
 //! Jobs: what a CI system says of them, and the monotone merge of what it said at different times.
 
+use super::erasure::Fields;
 use super::id::JobRef;
 use super::machine::Machine;
 use crate::error::{Error, ErrorKind, Result};
@@ -193,6 +194,11 @@ impl MergedFacts {
     #[must_use]
     pub fn facts(&self) -> &JobFacts {
         &self.facts
+    }
+
+    /// Takes erased texts out. What is said of them later is kept out before it is merged.
+    pub fn erase(&mut self, fields: Fields) {
+        fields.erase_from(&mut self.facts);
     }
 
     /// Facts whose history is gone (of a sealed job): all count as said at the point of its life that

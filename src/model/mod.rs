@@ -4,6 +4,8 @@
 //! words (ARCHITECTURE.md, "Words").
 
 pub mod archived;
+pub mod coarse;
+pub mod erasure;
 pub mod graph;
 pub mod id;
 pub mod job;
@@ -12,6 +14,7 @@ pub mod metric;
 pub mod profile;
 pub mod record;
 pub mod registry;
+pub mod retention;
 pub mod runner;
 pub mod scope;
 pub mod settle;

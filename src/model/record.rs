@@ -143,12 +143,16 @@ impl JobRecord {
     }
 }
 
-/// State of an archived job with `rows` samples.
+/// State of an archived job with `rows` samples. One without samples says why; if it does not, it had
+/// some, and they expired.
 #[must_use]
 pub fn archived_state(rows: i64, reason: Option<Reason>) -> (State, Option<Reason>) {
-    if rows > 0 {
-        (State::Archived, None)
-    } else {
-        (State::Unavailable, reason)
+    match reason {
+        _ if rows > 0 => (State::Archived, None),
+        Some(_) => (State::Unavailable, reason),
+        None => EXPIRED,
     }
 }
+
+/// State of a job whose samples went.
+pub const EXPIRED: (State, Option<Reason>) = (State::Expired, Some(Reason::SamplesExpired));

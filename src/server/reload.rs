@@ -81,6 +81,9 @@ impl Reloader {
         let (regions, rules) = (next.declared.regions.len(), next.declared.rules.len());
         let sources = next.sources.len();
         self.sources.send_replace(next.sources.into());
+        if let Err(error) = self.intake.set_retention(next.retention).await {
+            tracing::error!(error = error.chain(), "the retention policy cannot be set");
+        }
         self.intake.declare(next.declared).await;
         self.metrics.config_last_reload_successful.set(1);
         tracing::info!(regions, rules, sources, "the configuration was read again");

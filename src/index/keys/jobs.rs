@@ -55,6 +55,15 @@ impl JobEntry {
             Self::Sealed(sealed) => &sealed.job,
         }
     }
+
+    /// The project that the job belongs to now.
+    #[must_use]
+    pub fn project(&self) -> ProjectKey {
+        match self {
+            Self::Record(record) => record.keys.project,
+            Self::Sealed(sealed) => sealed.project,
+        }
+    }
 }
 
 const RECORD: u8 = 1;

@@ -1,7 +1,7 @@
 //! `meta`: counters of the archive.
 //!
 //! Key: a name (UTF-8). Value: u64 big-endian (8 bytes). `seq.job`, `seq.project`, `seq.runner`,
-//! `seq.segment` are the last number given out; each moves in the batch that uses the number.
+//! `seq.segment`, `seq.erasure` are the last number given out; each moves in the batch that uses the number.
 
 use crate::error::Result;
 use crate::index::wire::{Reader, put_u64};

@@ -2,6 +2,7 @@
 
 pub mod amendments;
 pub mod by_time;
+pub mod erasures;
 pub mod ids;
 pub mod jobs;
 pub mod lookups;
@@ -11,6 +12,7 @@ pub mod quarantine;
 pub mod registry;
 pub mod segments;
 pub mod staged;
+pub mod tombstones;
 
 /// Name of the staged family, also used by the blob inside it.
 pub(super) const STAGED: &str = "staged";
@@ -25,6 +27,7 @@ pub const ALL: &[&str] = &[
     by_time::ByProjectTime::NAME,
     by_time::ByRunnerTime::NAME,
     by_time::ByTime::NAME,
+    erasures::Erasures::NAME,
     ids::Ids::NAME,
     jobs::Jobs::NAME,
     lookups::Lookups::NAME,
@@ -35,6 +38,7 @@ pub const ALL: &[&str] = &[
     registry::Runners::NAME,
     segments::Segments::NAME,
     staged::Staged::NAME,
+    tombstones::Tombstones::NAME,
 ];
 
 #[cfg(test)]
