@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
 mod backups;
+mod clock;
 mod corrections;
 mod hidden;
 mod lists;
