@@ -25,6 +25,8 @@ mod gitlab;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod proof_support;

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::testkit::clock::ManualClock;
+use crate::time::Clock as _;
 use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
