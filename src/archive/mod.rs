@@ -8,6 +8,7 @@
 
 mod accept;
 mod amend;
+mod bulk;
 mod co_tenants;
 mod commit;
 mod erase;
@@ -29,6 +30,7 @@ mod verify;
 mod visible;
 
 pub use accept::{Acceptance, Accepted};
+pub use bulk::{ImportedJob, ImportedSamples, Reservation};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use erase::{EraseTarget, NumberedErasure};

@@ -3,6 +3,7 @@
 
 mod corrections;
 mod hidden;
+mod importing;
 mod lists;
 mod reindexing;
 mod sealing;
