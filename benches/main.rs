@@ -13,6 +13,7 @@
     reason = "a program that prints figures and may stop at the first thing that fails"
 )]
 
+mod compare;
 mod fetch_decode;
 
 use futures::StreamExt as _;
@@ -49,7 +50,11 @@ fn main() {
     if is_wanted("joblog") {
         joblog();
     }
-    let without_corpus = |group: &String| group == "fetch_decode" || group == "joblog";
+    if wanted.iter().any(|group| group == "compare") {
+        compare::run();
+    }
+    let without = ["fetch_decode", "joblog", "compare"];
+    let without_corpus = |group: &String| without.contains(&group.as_str());
     if !wanted.is_empty() && wanted.iter().all(without_corpus) {
         // They have no use for the corpus, which takes a while.
         return;

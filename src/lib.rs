@@ -29,6 +29,7 @@ pub mod segment;
 
 pub mod archive;
 
+pub mod fleetgen;
 pub mod ingest;
 pub mod operations;
 pub mod query;

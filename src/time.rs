@@ -69,13 +69,14 @@ impl TimestampMs {
 pub struct Date(pub i32);
 
 impl Date {
-    /// Reads `YYYY-MM-DD`, as [`Date`] is displayed.
+    /// Parses `2026-07-28`; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        let days = date.signed_duration_since(NaiveDate::from_ymd_opt(1970, 1, 1)?);
-        let parsed = i32::try_from(days.num_days()).ok().map(Self)?;
-        (parsed.to_string() == text).then_some(parsed)
+        i32::try_from(date.signed_duration_since(epoch).num_days())
+            .ok()
+            .map(Self)
     }
 }
 
@@ -218,6 +219,14 @@ mod tests {
         assert!(TimestampMs::parse_rfc3339("1764000000").is_none());
         assert!(TimestampMs::parse_rfc3339("1970-01-01T00:00:00Z").is_none());
         assert!(TimestampMs::plausible(1_764_000_000).is_none());
+    }
+
+    #[test]
+    fn dates_round_trip() {
+        for day in [-1, 0, 20_500] {
+            assert_eq!(Date::parse(&Date(day).to_string()), Some(Date(day)));
+        }
+        assert_eq!(Date::parse("2026-02-30"), None);
     }
 
     #[test]

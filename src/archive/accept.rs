@@ -399,7 +399,7 @@ pub(super) fn moved_keys(
 /// The key of the job's project. A project is known by its id; a path seen before its id is taken over
 /// by it, unless it is the path of a project with another id: that one was renamed or deleted, and its
 /// path is used again.
-fn resolve_project(
+pub(super) fn resolve_project(
     txn: &mut Txn<'_>,
     archiver: Archiver,
     source: &Source,

@@ -16,6 +16,7 @@ use crate::model::id::Archiver;
 use futures::channel::oneshot;
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,12 +77,18 @@ impl Txn<'_> {
         self.own.delete::<F>(key);
     }
 
+    /// The next `count` numbers of a sequence; they are taken when the operation commits.
+    pub(super) fn reserve(&mut self, sequence: &str, count: u64) -> Result<Range<u64>> {
+        let name = format!("seq.{sequence}");
+        let first = self.get::<Meta>(&name)?.unwrap_or(0) + 1;
+        let end = first.saturating_add(count);
+        self.put::<Meta>(&name, &(end - 1))?;
+        Ok(first..end)
+    }
+
     /// The next number of a sequence; it is taken when the operation commits.
     pub(super) fn next(&mut self, sequence: &str) -> Result<u64> {
-        let name = format!("seq.{sequence}");
-        let number = self.get::<Meta>(&name)?.unwrap_or(0) + 1;
-        self.put::<Meta>(&name, &number)?;
-        Ok(number)
+        Ok(self.reserve(sequence, 1)?.start)
     }
 
     /// The next surrogate key of a sequence.

@@ -80,11 +80,7 @@ pub(super) fn admit(
     event: &mut JobEvent,
 ) -> Result<Fields> {
     let Some((job, project)) = known else {
-        let name = Grave::Name(name_digest(&event.job));
-        return match txn.get::<Tombstones>(&name)? {
-            Some(_) => Err(job_erased()),
-            None => Ok(Fields::default()),
-        };
+        return admit_new(txn, &event.job).map(|()| Fields::default());
     };
     let mut erased = Fields::default();
     for grave in [Grave::Job(job), Grave::Project(project)] {
@@ -97,6 +93,18 @@ pub(super) fn admit(
     }
     erased.erase_from(&mut event.facts);
     Ok(erased)
+}
+
+/// Lets a job in that is not known, unless one of its name was erased.
+///
+/// # Errors
+/// As [`admit`].
+pub(super) fn admit_new(txn: &Txn<'_>, job: &JobRef) -> Result<()> {
+    let name = Grave::Name(name_digest(job));
+    match txn.get::<Tombstones>(&name)? {
+        Some(_) => Err(job_erased()),
+        None => Ok(()),
+    }
 }
 
 /// Whether a project was erased: its key is never given to a job again.

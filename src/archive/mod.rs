@@ -9,6 +9,7 @@
 mod accept;
 mod amend;
 mod backup;
+mod bulk;
 mod co_tenants;
 mod commit;
 mod erase;
@@ -34,6 +35,7 @@ mod visible;
 
 pub use accept::{Acceptance, Accepted};
 pub use backup::{BackedUp, Copying, Manifest, ManifestFile};
+pub use bulk::{ImportedJob, ImportedSamples, Reservation};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use erase::{EraseTarget, NumberedErasure};

@@ -312,7 +312,13 @@ impl Archive {
     }
 
     /// Makes both files durable, or leaves neither: somebody may read the tables in place.
-    fn write_pair(&self, date: Date, name: &str, samples: &[u8], jobs: &[u8]) -> Result<()> {
+    pub(super) fn write_pair(
+        &self,
+        date: Date,
+        name: &str,
+        samples: &[u8],
+        jobs: &[u8],
+    ) -> Result<()> {
         let written = self
             .dir
             .write_durably(Table::Samples, date, name, samples)
@@ -323,7 +329,7 @@ impl Archive {
         written
     }
 
-    fn remove_pair(&self, date: Date, name: &str) {
+    pub(super) fn remove_pair(&self, date: Date, name: &str) {
         for table in [Table::Samples, Table::Jobs] {
             // What cannot be removed now is removed at the next opening.
             let _best_effort = self.dir.remove(table, date, name);
@@ -374,7 +380,7 @@ impl Archive {
         Ok(found)
     }
 
-    fn segment_entry(
+    pub(super) fn segment_entry(
         &self,
         sealed: &Sealed,
         rows: &[SummarisedRow],

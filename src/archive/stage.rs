@@ -45,7 +45,7 @@ pub enum Staged {
 }
 
 /// Date of a job: the UTC date of its finish, else of what is known.
-fn date_of(facts: &JobFacts, first_seen: TimestampMs) -> Date {
+pub(super) fn date_of(facts: &JobFacts, first_seen: TimestampMs) -> Date {
     facts
         .finished_at
         .or(facts.started_at)
@@ -181,7 +181,7 @@ fn same_job(now: &JobRecord, seen: &JobRecord) -> bool {
     what(now) == what(seen)
 }
 
-fn check_profile(profile: &Profile) -> Result<()> {
+pub(super) fn check_profile(profile: &Profile) -> Result<()> {
     let rows = profile.rows();
     let even = profile.interval_ms.len() == rows
         && profile.columns.values().all(|cells| cells.len() == rows);

@@ -5,6 +5,7 @@ mod backups;
 mod clock;
 mod corrections;
 mod hidden;
+mod importing;
 mod lists;
 mod reindexing;
 mod scrubbing;

@@ -2,11 +2,12 @@
 //!
 //! Everything random is a function of a seed, so a failing test fails again.
 
+use crate::fleetgen::random;
+
 pub mod clock;
 pub mod corpus;
 pub mod fake_prometheus;
 pub mod fleet;
 pub mod jobs;
-mod random;
 pub mod scripted;
 pub mod streamed;

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod accuracy;
 #[cfg(test)]
+mod analytics;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod bad_input;

@@ -23,7 +23,9 @@ fn text(path: &Path) -> &str {
 
 fn said(output: &Output) -> String {
     let parts = [&output.stdout, &output.stderr];
-    parts.map(|part| String::from_utf8_lossy(part).into_owned()).concat()
+    parts
+        .map(|part| String::from_utf8_lossy(part).into_owned())
+        .concat()
 }
 
 /// Polls until the last operation of that kind is over.
@@ -55,13 +57,19 @@ async fn an_archive_is_backed_up_restored_verified_and_indexed_anew() {
         let put = api.put(&format!("/jobs/ci/{number}"), &body).await;
         assert_eq!(put.unwrap(), 202);
     }
-    let (status, _) = api.post_json("/admin/backup", &json!({"name": "../x"})).await;
+    let (status, _) = api
+        .post_json("/admin/backup", &json!({"name": "../x"}))
+        .await;
     assert_eq!(status, 400);
-    let (status, _) = api.post_json("/admin/backup", &json!({"name": "first"})).await;
+    let (status, _) = api
+        .post_json("/admin/backup", &json!({"name": "first"}))
+        .await;
     assert_eq!(status, 202);
     let made = done(&api, "/admin/backup").await;
     assert_eq!(made["state"], "done", "{made}");
-    let (status, _) = api.post_json("/admin/backup", &json!({"name": "first"})).await;
+    let (status, _) = api
+        .post_json("/admin/backup", &json!({"name": "first"}))
+        .await;
     assert_eq!(status, 202);
     let again = done(&api, "/admin/backup").await;
     assert_eq!(again["state"], "failed", "the folder is taken: {again}");
@@ -74,7 +82,11 @@ async fn an_archive_is_backed_up_restored_verified_and_indexed_anew() {
     let (backup, restored) = (backups.join("first"), path("restored"));
     let output = tachograph(&["restore", "--verify", text(&backup), text(&restored)]);
     assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("everything holds"), "{}", said(&output));
+    assert!(
+        said(&output).contains("everything holds"),
+        "{}",
+        said(&output)
+    );
     let output = tachograph(&["restore", text(&backup), text(&restored)]);
     assert_eq!(output.status.code(), Some(73), "{}", said(&output));
     std::fs::remove_file(backup.join("MANIFEST.json")).unwrap();
@@ -100,7 +112,12 @@ async fn without_a_folder_there_is_no_backup_over_the_api() {
     let mut service = Service::spawn_with(binary, root.path(), &[]);
     let (address, _) = service.ready().await;
     let api = Api::new(address);
-    let (status, problem) = api.post_json("/admin/backup", &json!({"name": "first"})).await;
-    assert_eq!((status, &problem["code"]), (409, &json!("backup_not_configured")));
+    let (status, problem) = api
+        .post_json("/admin/backup", &json!({"name": "first"}))
+        .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (409, &json!("backup_not_configured"))
+    );
     let _ended = service.kill().await;
 }

@@ -62,7 +62,10 @@ fn a_jump_of_an_hour_loses_nothing_and_delays_by_at_most_an_hour() {
     for jump in [-HOUR_MS, HOUR_MS] {
         for at in 0..5 {
             let looks = life(jump, at);
-            assert!(looks <= undisturbed + 12, "{jump} ms before step {at}: {looks}");
+            assert!(
+                looks <= undisturbed + 12,
+                "{jump} ms before step {at}: {looks}"
+            );
         }
     }
 }

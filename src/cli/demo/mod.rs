@@ -4,8 +4,11 @@
 //! The service hears of it by GitLab's hooks and finds machine and sections in its log. Once the job
 //! is archived, the demo stops Prometheus and deletes its data, restarts the service, and shows the
 //! job from the archive. With `--check` it then judges what it shows.
+//!
+//! With `--fleet` it shows years of made-up jobs instead (`fleet`).
 
 mod check;
+mod fleet;
 mod job;
 mod service;
 
@@ -24,7 +27,7 @@ use std::time::Duration;
 pub(super) use check::CHECK_FAILED;
 
 /// Archive a real job of this machine, with a Prometheus of its own, and show it after that
-/// Prometheus is gone.
+/// Prometheus is gone; or, with --fleet, a made-up company's jobs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Exit after judging what was archived; 1 if anything is wrong.
@@ -33,6 +36,8 @@ pub(super) struct Args {
     /// Write the address of the job page into this file once it is up.
     #[arg(long, value_name = "FILE", hide = true)]
     address_file: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    fleet: fleet::FleetArgs,
 }
 
 const SOURCE: &str = "demo";
@@ -53,17 +58,10 @@ const POLL: Duration = Duration::from_millis(300);
 const ARCHIVE_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: Args) -> Result<()> {
-    let folder = tempfile::Builder::new()
-        .prefix("tachograph-demo-")
-        .tempdir();
-    let folder = folder.map_err(|error| {
-        Error::new(
-            ErrorKind::Unavailable,
-            "demo_folder",
-            "no temporary folder can be made",
-        )
-        .with_source(error)
-    })?;
+    if args.fleet.is_wanted() {
+        return fleet::run(args.fleet, args.address_file.as_deref()).await;
+    }
+    let folder = temporary_folder()?;
     let shown = archive_a_job(folder.path()).await?;
     let outcome = if args.check {
         check::judge(&shown.record, &shown.before, &shown.after, &shown.calls)
@@ -72,6 +70,20 @@ pub(super) async fn run(args: Args) -> Result<()> {
     };
     shown.service.stop().await?;
     outcome
+}
+
+fn temporary_folder() -> Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("tachograph-demo-")
+        .tempdir();
+    folder.map_err(|error| {
+        Error::new(
+            ErrorKind::Unavailable,
+            "demo_folder",
+            "no temporary folder can be made",
+        )
+        .with_source(error)
+    })
 }
 
 /// What the demo has to show: the job's answers before and after the restart.
@@ -229,8 +241,13 @@ async fn stay(shown: &Shown, address_file: Option<&Path>) -> Result<()> {
     out::note(&format!(
         "\nPrometheus is gone; this came from the archive.\nThe job page: {page}\nCtrl-C ends the demo."
     ));
+    until_ctrl_c(&page, address_file).await
+}
+
+/// Writes the address into the file, if there is one, and waits for Ctrl-C.
+async fn until_ctrl_c(page: &str, address_file: Option<&Path>) -> Result<()> {
     if let Some(path) = address_file {
-        service::write_small(path, &page)?;
+        service::write_small(path, page)?;
     }
     tokio::signal::ctrl_c()
         .await

@@ -25,6 +25,7 @@ const READY_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Service {
     child: Child,
     folder: PathBuf,
+    data_dir: PathBuf,
     port: u16,
 }
 
@@ -54,10 +55,15 @@ pub(super) fn write_small(path: &Path, text: &str) -> Result<()> {
 impl Service {
     /// Starts the service on the folder's data directory and waits until it is ready.
     pub(super) async fn start(folder: &Path) -> Result<Self> {
-        Self::start_at(folder, free_port()?).await
+        Self::start_on(folder, &folder.join("archive")).await
     }
 
-    async fn start_at(folder: &Path, port: u16) -> Result<Self> {
+    /// Starts the service on a data directory elsewhere.
+    pub(super) async fn start_on(folder: &Path, data_dir: &Path) -> Result<Self> {
+        Self::start_at(folder, data_dir, free_port()?).await
+    }
+
+    async fn start_at(folder: &Path, data_dir: &Path, port: u16) -> Result<Self> {
         let log = File::options()
             .create(true)
             .append(true)
@@ -66,7 +72,7 @@ impl Service {
         let child = Command::new(THIS_PROGRAM)
             .arg("serve")
             .arg("--data-dir")
-            .arg(folder.join("archive"))
+            .arg(data_dir)
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--config")
             .arg(folder.join(CONFIG))
@@ -79,6 +85,7 @@ impl Service {
         let mut service = Self {
             child,
             folder: folder.to_owned(),
+            data_dir: data_dir.to_owned(),
             port,
         };
         service.wait_until_ready().await?;
@@ -133,8 +140,8 @@ impl Service {
 
     /// Stops it and starts it again on the same data and address.
     pub(super) async fn restart(self) -> Result<Self> {
-        let (folder, port) = (self.folder.clone(), self.port);
+        let (folder, data_dir, port) = (self.folder.clone(), self.data_dir.clone(), self.port);
         self.stop().await?;
-        Self::start_at(&folder, port).await
+        Self::start_at(&folder, &data_dir, port).await
     }
 }

@@ -9,8 +9,8 @@
 mod load;
 mod plan;
 mod rows;
-mod trace;
 
+use crate::fleetgen::trace;
 use crate::model::archived::ArchivedJob;
 use crate::model::metric::Column;
 use plan::Fleet;

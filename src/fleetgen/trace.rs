@@ -4,7 +4,7 @@ use crate::model::metric::Column;
 use crate::num;
 
 /// Columns of the counters, in the order of the file, and what one unit of the file is in cells.
-pub(super) const COUNTERS: [(Column, i64); 13] = [
+pub(crate) const COUNTERS: [(Column, i64); 13] = [
     (Column::CpuUserSeconds, 1),
     (Column::CpuSystemSeconds, 1),
     (Column::CpuIowaitSeconds, 1),
@@ -21,7 +21,7 @@ pub(super) const COUNTERS: [(Column, i64); 13] = [
 ];
 
 /// Columns of the gauges, likewise.
-pub(super) const GAUGES: [(Column, i64); 5] = [
+pub(crate) const GAUGES: [(Column, i64); 5] = [
     (Column::MemoryUsedBytes, 4096),
     (Column::MemoryCacheBytes, 4096),
     (Column::FilesystemUsedBytes, 4096),
@@ -31,20 +31,20 @@ pub(super) const GAUGES: [(Column, i64); 5] = [
 
 /// What a machine did in one second, in the file's units.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Second {
-    pub(super) counters: [f64; 13],
-    pub(super) gauges: [f64; 5],
+pub(crate) struct Second {
+    pub(crate) counters: [f64; 13],
+    pub(crate) gauges: [f64; 5],
 }
 
 /// The recording. Its increments are per second exactly, whatever the scrapes' own jitter was.
 #[derive(Debug)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     seconds: Vec<Second>,
 }
 
 impl Trace {
     /// Reads the fixture.
-    pub(super) fn load() -> Self {
+    pub(crate) fn load() -> Self {
         let seconds = include_str!("trace.tsv")
             .lines()
             .skip(1)
@@ -53,18 +53,18 @@ impl Trace {
         Self { seconds }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.seconds.len()
     }
 
     /// A second; the recording repeats after its end.
-    pub(super) fn at(&self, second: usize) -> Second {
+    pub(crate) fn at(&self, second: usize) -> Second {
         let index = second % self.len().max(1);
         self.seconds.get(index).copied().unwrap_or_default()
     }
 
     /// The smallest value of every gauge.
-    pub(super) fn floor(&self) -> [f64; 5] {
+    pub(crate) fn floor(&self) -> [f64; 5] {
         self.seconds
             .iter()
             .fold([f64::INFINITY; 5], |mut floor, second| {
