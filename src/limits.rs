@@ -117,9 +117,14 @@ pub const WAKE_CHUNK: usize = 256;
 /// is what needs a look, not the single job.
 pub const UNREADABLE_LOGGED_MAX: usize = 1_000;
 
+/// Segments that one rewrite reads: of each a decoded page of every column is held, 1.5 MiB of the
+/// samples and 1 MiB of the jobs, 40 MiB in all.
+pub const REWRITE_INPUTS_MAX: usize = 16;
+
 /// Jobs of one import, which make one segment and one batch of the index: at about 600 bytes of index
 /// each the batch has 40 MB, and the rows with their statistics take some 450 MB while it is made.
 pub const IMPORT_JOBS_MAX: usize = 65_536;
+
 /// Problems that a verification describes one by one; the rest is counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
 

@@ -10,9 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
-use crate::index::keys::jobs::{JobEntry, Jobs};
+use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::registry::{Regions, Runners};
+use crate::index::keys::segments::SegmentId;
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::RowKeys;
 use crate::model::id::{Archiver, JobKey, JobRef, ProjectKey, RunnerKey, Source};
@@ -42,16 +43,31 @@ const LATE_START_MS: i64 = 10 * 60_000;
 pub enum Acceptance {
     /// It is durable.
     Accepted(Accepted),
-    /// The job is sealed and was not amended yet: give the event again, with its
-    /// [`Archive::sealed_facts`]. They never change (AR-4), so they may be read anywhere.
+    /// The job is sealed and not amended (any more): give the event again, with its
+    /// [`Archive::sealed_facts`]. They are read outside of the commit thread, and may be asked for again
+    /// if the job's segment was rewritten in between.
     NeedsSealedFacts,
+}
+
+/// The facts of a sealed job, and the segment that holds them so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedFacts {
+    segment: SegmentId,
+    pub(super) facts: JobFacts,
+}
+
+impl SealedFacts {
+    /// Whether that is where the job lies now.
+    pub(super) fn is_of(&self, sealed: &SealedJob) -> bool {
+        (self.segment.date, self.segment.seq) == (sealed.date, sealed.segment)
+    }
 }
 
 impl Archive {
     /// Merges an event into its job's record. The reply is there after the record is on disk
     /// (AR-11). It fails with `Conflict` if the job's times contradict each other, with `Overloaded`
     /// or `Unavailable` if the event cannot be made durable: then it was not accepted.
-    pub fn accept(&self, event: JobEvent, sealed: Option<JobFacts>) -> Reply<Acceptance> {
+    pub fn accept(&self, event: JobEvent, sealed: Option<SealedFacts>) -> Reply<Acceptance> {
         self.accept_and_ask(event, sealed, None)
     }
 
@@ -60,7 +76,7 @@ impl Archive {
     pub fn accept_and_ask(
         &self,
         event: JobEvent,
-        sealed: Option<JobFacts>,
+        sealed: Option<SealedFacts>,
         look_up_at: Option<TimestampMs>,
     ) -> Reply<Acceptance> {
         if let Err(error) = self.need_room() {
@@ -84,8 +100,8 @@ impl Archive {
     ///
     /// # Errors
     /// `Internal` if the job is not sealed, `Data` for damaged bytes, `Unavailable` for I/O errors.
-    pub fn sealed_facts(&self, job: &JobRef) -> Result<JobFacts> {
-        let snapshot = self.index.snapshot();
+    pub fn sealed_facts(&self, job: &JobRef) -> Result<SealedFacts> {
+        let snapshot = self.reading();
         let key = find::job_key(&snapshot, job)?;
         match key
             .map(|key| snapshot.get::<Jobs>(&key))
@@ -97,7 +113,13 @@ impl Archive {
                     .open_segment(&snapshot, sealed.date, sealed.segment)
                     .and_then(|segment| segment.row(&sealed));
                 let row = row.map_err(|error| self.suspect(&sealed, error));
-                Ok(row.map_err(unavailable_in_quarantine)?.row.facts)
+                Ok(SealedFacts {
+                    segment: SegmentId {
+                        date: sealed.date,
+                        seq: sealed.segment,
+                    },
+                    facts: row.map_err(unavailable_in_quarantine)?.row.facts,
+                })
             }
             _ => Err(Error::internal(format!("job {job} is not sealed"))),
         }
@@ -121,7 +143,7 @@ fn accept(
     archiver: Archiver,
     declared: &Declared,
     mut event: JobEvent,
-    mut sealed_facts: Option<JobFacts>,
+    mut sealed_facts: Option<SealedFacts>,
     now: TimestampMs,
 ) -> Result<Acceptance> {
     let public = |id: &str, kind| PublicId {
@@ -140,8 +162,8 @@ fn accept(
         .flatten();
     let project = entry.as_ref().map(JobEntry::project);
     let erased = erase::admit(txn, known.zip(project), &mut event)?;
-    if let Some(facts) = &mut sealed_facts {
-        erased.erase_from(facts);
+    if let Some(sealed) = &mut sealed_facts {
+        erased.erase_from(&mut sealed.facts);
     }
     match (known, entry) {
         (Some(key), Some(JobEntry::Record(record))) => {

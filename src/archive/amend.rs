@@ -3,7 +3,7 @@
 //! Samples never change; facts may. An amendment holds all facts, merged, and is applied on every
 //! read path; statistics are recomputed from the stored rows when times or sections changed.
 
-use super::accept::{moved_keys, resolve_runner};
+use super::accept::{SealedFacts, moved_keys, resolve_runner};
 use super::commit::Txn;
 use super::listed::Listed;
 use crate::error::Result;
@@ -16,20 +16,21 @@ use crate::model::profile::Profile;
 use crate::time::TimestampMs;
 
 /// Merges what was said into the job's amendment. Says whether anything changed; `None` if the sealed
-/// facts are needed for that and were not given.
+/// facts are needed for that and were not given, or are those of an older segment.
 pub(super) fn amend(
     txn: &mut Txn<'_>,
     archiver: Archiver,
     key: JobKey,
     sealed: &SealedJob,
     said: JobFacts,
-    sealed_facts: Option<JobFacts>,
+    sealed_facts: Option<SealedFacts>,
     now: TimestampMs,
 ) -> Result<Option<bool>> {
     let (old, amended_at) = match (txn.get::<Amendments>(&key)?, sealed_facts) {
         (Some(amendment), _) => (amendment.merged, Some(amendment.amended_at)),
-        (None, Some(facts)) => (MergedFacts::from_facts(facts), None),
-        (None, None) => return Ok(None),
+        // Not those of a segment that was rewritten meanwhile: an amendment may have gone into it.
+        (None, Some(read)) if read.is_of(sealed) => (MergedFacts::from_facts(read.facts), None),
+        (None, _) => return Ok(None),
     };
     let mut new = old.clone();
     let changed = new.merge(said)?;
@@ -86,14 +87,17 @@ fn relist(
     })
 }
 
-/// Puts an amendment over a sealed row. `profile` is asked for only if statistics must be recomputed;
-/// of a job whose samples went they stay as they were, and a section that is new has none.
+/// Puts an amendment over a sealed row, whose keys are then `keys`. `profile` is asked for only if
+/// statistics must be recomputed; of a job whose samples went they stay as they were, and a section
+/// that is new has none.
 pub(super) fn apply(
     mut sealed: SummarisedRow,
     amendment: Amendment,
+    keys: RowKeys,
     profile: impl FnOnce() -> Result<Profile>,
 ) -> Result<SummarisedRow> {
     let before = sealed.row.facts.clone();
+    sealed.row.keys = keys;
     sealed.row.facts = amendment.merged.facts().clone();
     sealed.row.amended_at = Some(amendment.amended_at);
     let same_usage = before.window() == sealed.row.facts.window()

@@ -17,7 +17,6 @@ use crate::segment::dir::copies::{self, FileDigest};
 use crate::time::TimestampMs;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Its name in a backup.
 pub(super) const MANIFEST: &str = "MANIFEST.json";
@@ -79,10 +78,6 @@ struct Copier<'a> {
 }
 
 impl Archive {
-    pub(super) fn pin_files(&self) -> Arc<()> {
-        Arc::default()
-    }
-
     /// Makes a backup in the folder `to`, which must be empty or not there. `progress` is called
     /// behind each segment with the number done and of all; the backup ends when it says `false`.
     ///

@@ -13,7 +13,6 @@
 use super::accept::{resolve_project, resolve_runner};
 use super::commit::Txn;
 use super::listed::Listed;
-use super::seal::LEVEL_HOT;
 use super::segments::file_name;
 use super::stage::{check_profile, date_of};
 use super::{Archive, Sealed, erase};
@@ -28,6 +27,7 @@ use crate::model::job::JobFacts;
 use crate::model::profile::Profile;
 use crate::num;
 use crate::segment::jobs as jobs_file;
+use crate::segment::properties::LEVEL_HOT;
 use crate::segment::samples::SamplesWriter;
 use crate::time::{Date, TimestampMs};
 use std::collections::HashMap;

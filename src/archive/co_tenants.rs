@@ -41,7 +41,7 @@ impl Archive {
         machine: &Machine,
         window: TimeRange,
     ) -> Result<Vec<CoTenant>> {
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         let visible = self.visibility(&snapshot)?;
         let mut tenants = Vec::new();
         for neighbour in neighbours(&snapshot, job, machine, window)? {

@@ -10,7 +10,7 @@ use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::segments::SegmentId;
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::{RowKeys, SummarisedRow};
-use crate::model::id::{JobKey, JobRef};
+use crate::model::id::{JobKey, JobRef, RunnerKey};
 use crate::model::job::JobFacts;
 use crate::model::profile::Profile;
 use crate::model::record::{Archived, JobRecord, archived_state};
@@ -42,12 +42,36 @@ pub struct JobView {
 
 /// The surrogate key of a job.
 pub(super) fn job_key(snapshot: &Snapshot<'_>, job: &JobRef) -> Result<Option<JobKey>> {
-    let id = PublicId {
+    Ok(snapshot.get::<Ids>(&public_id(job))?.map(JobKey))
+}
+
+/// A job's identity.
+pub(super) fn public_id(job: &JobRef) -> PublicId {
+    PublicId {
         kind: Kind::Job,
         source: job.source.as_str().to_owned(),
         id: job.job_id.as_str().to_owned(),
-    };
-    Ok(snapshot.get::<Ids>(&id)?.map(JobKey))
+    }
+}
+
+/// The keys of a sealed job as its facts are now: it may have moved to another project or runner since.
+pub(super) fn amended_keys(
+    snapshot: &Snapshot<'_>,
+    sealed: &SealedJob,
+    keys: RowKeys,
+    facts: &JobFacts,
+) -> Result<RowKeys> {
+    let runner = facts.runner_id.as_ref().map(|id| PublicId {
+        kind: Kind::Runner,
+        source: sealed.job.source.as_str().to_owned(),
+        id: id.clone(),
+    });
+    let runner = runner.map(|id| snapshot.get::<Ids>(&id)).transpose()?;
+    Ok(RowKeys {
+        project: sealed.project,
+        runner: runner.flatten().map(RunnerKey),
+        ..keys
+    })
 }
 
 /// Where a staged profile lies.
@@ -66,7 +90,7 @@ impl Archive {
     /// # Errors
     /// `Data` if its bytes are damaged, `Unavailable` for I/O errors.
     pub fn find(&self, scope: &Scope, job: &JobRef) -> Result<Option<JobView>> {
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         match job_key(&snapshot, job)? {
             Some(key) => self.view(&snapshot, scope, key),
             None => Ok(None),
@@ -79,7 +103,7 @@ impl Archive {
     /// # Errors
     /// As [`Archive::find`].
     pub fn profile(&self, scope: &Scope, job: &JobRef) -> Result<Option<(JobView, Profile)>> {
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         let Some(key) = job_key(&snapshot, job)? else {
             return Ok(None);
         };
@@ -196,7 +220,10 @@ pub(super) fn row_view(
 ) -> Result<Option<JobView>> {
     let row = match snapshot.get::<Amendments>(&key)? {
         None => row,
-        Some(amendment) => amend::apply(row, amendment, || segment.profile(sealed))?,
+        Some(amendment) => {
+            let keys = amended_keys(snapshot, sealed, row.row.keys, amendment.merged.facts())?;
+            amend::apply(row, amendment, keys, || segment.profile(sealed))?
+        }
     };
     let (state, reason) = archived_state(num_rows(sealed), row.row.findings.reason);
     let view = JobView {

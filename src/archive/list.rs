@@ -99,7 +99,7 @@ impl Archive {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<JobPage> {
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         let cursor = cursor.map(Cursor::parse).transpose()?;
         let mut walk = Walk {
             archive: self,

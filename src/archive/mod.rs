@@ -12,16 +12,21 @@ mod backup;
 mod bulk;
 mod co_tenants;
 mod commit;
+mod compact;
 mod erase;
 mod find;
 mod list;
 mod listed;
 mod lookups;
+mod obsolete;
 mod pending;
+mod publish;
 mod quarantine;
+mod readers;
 mod registry;
 mod reindex;
 mod restore;
+mod rewrite;
 mod room;
 mod scrub;
 mod seal;
@@ -33,18 +38,21 @@ mod tests;
 mod verify;
 mod visible;
 
-pub use accept::{Acceptance, Accepted};
+pub use accept::{Acceptance, Accepted, SealedFacts};
 pub use backup::{BackedUp, Copying, Manifest, ManifestFile};
 pub use bulk::{ImportedJob, ImportedSamples, Reservation};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
+pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
+pub use readers::FilePin;
 pub use reindex::{Reindexed, reindex};
 pub use restore::{Restored, manifest, restore, restore_segment};
+pub use rewrite::Rewritten;
 pub use room::{Reserve, Room};
 pub use scrub::{ScrubPolicy, Scrubbed};
 pub use seal::{SealPolicy, Sealed};
@@ -61,6 +69,9 @@ use crate::segment::dir::DataDir;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
+use compact::Unfit;
+use obsolete::Retired;
+use readers::Readers;
 use segments::Segments;
 use staged_dates::StagedDates;
 use std::collections::BTreeSet;
@@ -83,6 +94,8 @@ pub struct Settings {
     pub reserve: Reserve,
     /// How fast the archive is read through for damage.
     pub scrub: ScrubPolicy,
+    /// When segments are compacted.
+    pub compact: CompactionPolicy,
 }
 
 /// An open archive. Dropping it finishes what was submitted and closes the index.
@@ -108,6 +121,11 @@ pub struct Archive {
     /// Segments in which a read met damage.
     suspects: scrub::Suspects,
     next_scrub: scrub::NextLook,
+    /// Held while segments are rewritten: one rewrite at a time.
+    rewriting: Mutex<()>,
+    readers: Readers,
+    retired: Retired,
+    unfit: Unfit,
 }
 
 impl Archive {
@@ -143,6 +161,10 @@ impl Archive {
             last_look: room::LastLook::default(),
             suspects: scrub::Suspects::default(),
             next_scrub: scrub::NextLook::default(),
+            rewriting: Mutex::new(()),
+            readers: Readers::default(),
+            retired: Retired::default(),
+            unfit: Unfit::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

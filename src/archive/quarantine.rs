@@ -78,7 +78,7 @@ impl Archive {
             txn.put::<Quarantine>(&id, &Quarantined { info, entry })?;
             Ok(Some(file))
         })?;
-        self.segments.forget(id);
+        self.segments.forget(&[id]);
         match moved {
             None => Ok(()),
             Some(file) => self.put_aside(id, &file, &text),

@@ -20,13 +20,14 @@ use super::commit::Committer;
 use super::segments::{id_of, sequence_of};
 use crate::error::{Error, Result};
 use crate::index::keys::meta::Meta;
+use crate::index::keys::obsolete::ObsoleteSegments;
 use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::index::{Family, Index};
 use crate::num;
 use crate::segment::dir::{DataDir, Table};
 use crate::time::SharedClock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ struct Old {
     segments: BTreeMap<SegmentId, SegmentEntry>,
     /// Those that it has in quarantine; their files may be back.
     quarantined: BTreeMap<SegmentId, Option<SegmentEntry>>,
+    /// Those that were replaced by others: not even without these are they taken again.
+    replaced: BTreeSet<SegmentId>,
     /// Whether these are all that it named.
     names_all: bool,
     /// The last sequence number that it gave to a segment.
@@ -102,6 +105,15 @@ impl Old {
             }
             Ok(())
         })?;
+        let mut replaced = BTreeSet::new();
+        let gone = index.salvage(ObsoleteSegments::NAME, |key, _| {
+            replaced.extend(ObsoleteSegments::decode_key(key).ok());
+            Ok(())
+        })?;
+        if let Some(error) = gone.error {
+            let text = format!("which segments were replaced: {}", error.chain());
+            found.lost.push(text);
+        }
         let whole = read.error.is_none() && aside.error.is_none();
         let names_all = whole && read.entries == num::len_u64(segments.len());
         let taken = index.get::<Meta>(&"seq.segment".to_owned());
@@ -109,6 +121,7 @@ impl Old {
             index: Some(index),
             segments,
             quarantined,
+            replaced,
             names_all,
             taken: taken.ok().flatten(),
         })
@@ -117,7 +130,8 @@ impl Old {
     /// Whether a segment file is one that counts: named, or newer than the index, or nobody knows.
     fn counts(&self, id: SegmentId) -> bool {
         let named = self.segments.contains_key(&id) || self.quarantined.contains_key(&id);
-        named || !self.names_all || self.taken.is_none_or(|taken| id.seq > taken)
+        let may = !self.names_all || self.taken.is_none_or(|taken| id.seq > taken);
+        named || (may && !self.replaced.contains(&id))
     }
 
     /// What it knows of a segment.

@@ -5,32 +5,26 @@
 //! profiles. A crash before the batch leaves files that no entry names; opening removes them.
 
 use super::commit::Txn;
-use super::segments::{file_name, sequence_of};
+use super::segments::file_name;
 use super::staged_dates::Count;
 use super::{Archive, find};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::fault;
 use crate::index::Snapshot;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
-use crate::index::keys::meta::Meta;
-use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::{JobRow, SummarisedRow};
 use crate::model::job::MergedFacts;
 use crate::model::record::JobRecord;
 use crate::num;
-use crate::segment::dir::Table;
 use crate::segment::jobs as jobs_file;
+use crate::segment::properties::LEVEL_HOT;
 use crate::segment::samples::SamplesWriter;
 use crate::time::{Date, TimestampMs};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::PoisonError;
-
-/// zstd level of a fresh segment; the last compaction uses a higher one.
-pub(super) const LEVEL_HOT: i32 = 3;
 
 /// Attempts at one segment whose jobs are corrected while it is made, which takes about a second.
 const SEAL_ATTEMPTS: usize = 3;
@@ -292,7 +286,8 @@ impl Archive {
             self.write_pair(date, &name, &samples.bytes, &built.bytes)?;
         }
         fault::step("seal.paired")?;
-        if !self.flip_or_remove(sealed, &name, entry, jobs)? {
+        let flipped = self.flip(sealed, entry, jobs);
+        if !self.keep_if_flipped(date, &name, flipped)? {
             return Ok(Attempt::Corrected);
         }
         fault::step("seal.flipped")?;
@@ -309,48 +304,6 @@ impl Archive {
             "segment sealed"
         );
         Ok(Attempt::Sealed(sealed))
-    }
-
-    /// Makes both files durable, or leaves neither: somebody may read the tables in place.
-    pub(super) fn write_pair(
-        &self,
-        date: Date,
-        name: &str,
-        samples: &[u8],
-        jobs: &[u8],
-    ) -> Result<()> {
-        let written = self
-            .dir
-            .write_durably(Table::Samples, date, name, samples)
-            .and_then(|()| self.dir.write_durably(Table::Jobs, date, name, jobs));
-        if written.is_err() {
-            self.remove_pair(date, name);
-        }
-        written
-    }
-
-    pub(super) fn remove_pair(&self, date: Date, name: &str) {
-        for table in [Table::Samples, Table::Jobs] {
-            // What cannot be removed now is removed at the next opening.
-            let _best_effort = self.dir.remove(table, date, name);
-        }
-    }
-
-    /// Makes the files' jobs theirs. If that is refused the files go: their jobs are sealed again under
-    /// another name, and whoever reads in place would find them twice. After a failed write of the
-    /// index it is unknown whose the jobs are: then the files stay until the next opening decides.
-    fn flip_or_remove(
-        &self,
-        sealed: Sealed,
-        name: &str,
-        entry: SegmentEntry,
-        jobs: Vec<Job>,
-    ) -> Result<bool> {
-        let flipped = self.flip(sealed, entry, jobs);
-        if !matches!(flipped, Ok(true)) && self.is_writable() {
-            self.remove_pair(sealed.date, name);
-        }
-        flipped
     }
 
     /// Reads the staged jobs of a date in sort order and writes their samples.
@@ -398,6 +351,7 @@ impl Archive {
                 from: windows().map(|window| window.from).min().unwrap_or(now),
                 to: windows().map(|window| window.to).max().unwrap_or(now),
                 sealed_at: now,
+                level: LEVEL_HOT,
             },
             jobs_digests,
         }
@@ -448,62 +402,6 @@ impl Archive {
         self.staged_dates().finish(date, counted);
         Ok(())
     }
-
-    /// Removes segment files that no index entry names: a crash came between them and their batch.
-    ///
-    /// The sequence number of a segment is taken durably before its files are written. So a file with
-    /// a higher number belongs to a newer index than this one (an old backup, a lost index): then
-    /// nothing is removed and nothing is opened.
-    pub(super) fn remove_orphans(&self) -> Result<()> {
-        let mut named = BTreeSet::<PathBuf>::new();
-        let snapshot = self.index.snapshot();
-        snapshot.scan::<Segments>(&[], None, |id, entry| {
-            let name = file_name(entry.info.archiver, id.seq);
-            for table in [Table::Samples, Table::Jobs] {
-                named.insert(self.dir.file_path(table, id.date, &name));
-            }
-            Ok(true)
-        })?;
-        // Somebody may have put the files of a segment in quarantine back.
-        snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
-            for table in [Table::Samples, Table::Jobs] {
-                named.insert(self.dir.file_path(table, id.date, &quarantined.info.file));
-            }
-            Ok(true)
-        })?;
-        let taken = snapshot
-            .get::<Meta>(&"seq.segment".to_owned())?
-            .unwrap_or(0);
-        let mut orphans = Vec::new();
-        for table in [Table::Samples, Table::Jobs] {
-            for path in self
-                .dir
-                .list(table)?
-                .into_iter()
-                .filter(|path| !named.contains(path))
-            {
-                if sequence_of(&path).is_none_or(|seq| seq > taken) {
-                    return Err(Error::data(
-                        "index_older_than_segments",
-                        format!(
-                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; run tachograph reindex, or restore both from one backup (nothing was changed)",
-                            path.display()
-                        ),
-                    ));
-                }
-                orphans.push(path);
-            }
-        }
-        for path in orphans {
-            fault::step("open.orphan")?;
-            if fault::omits("omit.orphan_removal") {
-                continue;
-            }
-            tracing::warn!(file = %path.display(), "removing a segment file that was never finished");
-            self.dir.remove_orphan(&path)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -543,6 +441,17 @@ mod tests {
         (sealed, name, entry, jobs)
     }
 
+    fn flip_or_remove(
+        archive: &Archive,
+        sealed: Sealed,
+        name: &str,
+        entry: SegmentEntry,
+        jobs: Vec<Job>,
+    ) -> Result<bool> {
+        let flipped = archive.flip(sealed, entry, jobs);
+        archive.keep_if_flipped(sealed.date, name, flipped)
+    }
+
     #[test]
     fn a_segment_whose_batch_is_refused_leaves_no_files() {
         let bench = Bench::new();
@@ -552,9 +461,7 @@ mod tests {
         assert_eq!(bench.files().len(), 2);
         // What the batch must read cannot be read: nothing is written.
         bench.damage(bench.read(1).0.keys.job);
-        let refused = archive
-            .flip_or_remove(sealed, &name, entry, jobs)
-            .unwrap_err();
+        let refused = flip_or_remove(archive, sealed, &name, entry, jobs).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Data);
         assert!(archive.is_writable() && bench.files().is_empty());
     }
@@ -566,7 +473,7 @@ mod tests {
         let archive = bench.archive();
         let (sealed, name, entry, jobs) = half_sealed(archive);
         bench.corrected(1);
-        assert!(!archive.flip_or_remove(sealed, &name, entry, jobs).unwrap());
+        assert!(!flip_or_remove(archive, sealed, &name, entry, jobs).unwrap());
         assert!(bench.files().is_empty());
         assert_eq!(archive.pending_count().unwrap(), 1, "it is fetched again");
         assert!(archive.seal_all().unwrap().is_empty(), "and sealed then");
@@ -580,7 +487,7 @@ mod tests {
         let (sealed, name, entry, jobs) = half_sealed(archive);
         bench.corrected(1);
         bench.staged(1, 5);
-        assert!(!archive.flip_or_remove(sealed, &name, entry, jobs).unwrap());
+        assert!(!flip_or_remove(archive, sealed, &name, entry, jobs).unwrap());
         let (_, fetched) = bench.read(1);
         assert_eq!(fetched.rows(), 5);
         assert_eq!(archive.seal_all().unwrap().len(), 1);

@@ -71,6 +71,16 @@ impl OpenSegment {
         Ok(Self { jobs, samples })
     }
 
+    /// Its jobs file.
+    pub(super) fn jobs(&self) -> &JobsFile {
+        &self.jobs
+    }
+
+    /// Its samples file.
+    pub(super) fn samples(&self) -> &VerifiedFile {
+        &self.samples
+    }
+
     /// A job's row as it was sealed.
     pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
         let row = self.jobs.read(num::to_usize(job.jobs_row))?;
@@ -181,10 +191,10 @@ impl Segments {
         Some(Arc::clone(segment))
     }
 
-    /// Closes a segment that left service.
-    pub(super) fn forget(&self, id: SegmentId) {
+    /// Closes segments that nobody is led to any more, as soon as those who read them are done.
+    pub(super) fn forget(&self, ids: &[SegmentId]) {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.segments.remove(&id);
+        cache.segments.retain(|id, _| !ids.contains(id));
     }
 
     /// Closes all.

@@ -3,11 +3,13 @@
 
 mod backups;
 mod clock;
+mod compaction;
 mod corrections;
 mod hidden;
 mod importing;
 mod lists;
 mod reindexing;
+mod rewriting;
 mod scrubbing;
 mod sealing;
 mod waiting;
@@ -66,13 +68,12 @@ impl Bench {
             job: job(number),
             facts,
         };
-        match self.archive().accept(event.clone(), None).wait()? {
-            Acceptance::Accepted(accepted) => Ok(accepted),
-            Acceptance::NeedsSealedFacts => {
-                let sealed = self.archive().sealed_facts(&event.job)?;
-                match self.archive().accept(event, Some(sealed)).wait()? {
-                    Acceptance::Accepted(accepted) => Ok(accepted),
-                    Acceptance::NeedsSealedFacts => panic!("asked twice"),
+        let mut sealed = None;
+        loop {
+            match self.archive().accept(event.clone(), sealed).wait()? {
+                Acceptance::Accepted(accepted) => return Ok(accepted),
+                Acceptance::NeedsSealedFacts => {
+                    sealed = Some(self.archive().sealed_facts(&event.job)?);
                 }
             }
         }

@@ -24,6 +24,7 @@ use crate::index::Snapshot;
 use crate::index::keys::by_time::{ByProjectTime, ByTime, TimeKey};
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use crate::index::keys::obsolete::ObsoleteSegments;
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
@@ -98,8 +99,7 @@ impl Archive {
         deep: bool,
         mut progress: impl FnMut(u64, u64) -> bool,
     ) -> Result<Verification> {
-        let _no_file_is_removed = self.pin_files();
-        let snapshot = self.index.snapshot();
+        let snapshot = self.reading();
         let mut check = Check {
             archive: self,
             snapshot: &snapshot,
@@ -315,6 +315,12 @@ impl Check<'_> {
                     self.found.broken(InvariantId::Ar1, message);
                 }
             }
+            // Those of replaced segments go one after the other: each of them may be there, or not.
+            self.snapshot
+                .scan::<ObsoleteSegments>(&[], None, |id, old| {
+                    there.remove(&dir.file_path(table, id.date, &file_name(old.archiver, id.seq)));
+                    Ok(true)
+                })?;
             there.retain(|path| !self.is_newer(path));
             for path in there {
                 let message = format!("{} is not in the index", path.display());

@@ -1,35 +1,32 @@
 //! The `jobs` file: one row per job, sorted by (project_key, name, started_at, job).
+//!
+//! Its schema, and writing it. [`JobsFile`] reads it, `jobs_merge` makes one out of several.
 
 use super::digest::Digests;
-use super::job_cells::{self, Draft, Scalar};
+use super::job_cells::{self, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
 use super::own_digest;
-use super::properties::{self, JOBS_BATCH_ROWS, Storage, ValueEncoding};
+use super::properties::{self, Storage, ValueEncoding};
 use super::samples::BuiltFile;
-use super::{SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
+use super::{SAMPLES_DIGESTS_KEY, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::SummarisedRow;
 use crate::model::metric::CellType;
 use crate::num;
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array as _, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
-};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+pub use super::jobs_read::{JobHead, JobsFile};
 
 /// The Arrow schema, the same in every file.
 #[must_use]
@@ -58,18 +55,12 @@ pub fn order(a: &SummarisedRow, b: &SummarisedRow) -> Ordering {
         .then_with(|| key(a).1.cmp(&key(b).1))
 }
 
-fn writer_properties(encoding: ValueEncoding, level: i32, samples: &Digests) -> WriterProperties {
+fn writer_properties(encoding: ValueEncoding, level: i32) -> WriterProperties {
     let page_rows = properties::jobs_page_rows(level);
     let mut builder = properties::base(encoding, level)
         .set_data_page_row_count_limit(page_rows)
         .set_write_batch_size(page_rows)
-        .set_sorting_columns(Some(properties::sorted_by(&sort_positions())))
-        .set_key_value_metadata(Some(vec![
-            KeyValue::new(super::FORMAT_KEY.to_owned(), super::FORMAT.to_owned()),
-            KeyValue::new(SAMPLES_DIGESTS_KEY.to_owned(), samples.to_hex()),
-            // The last one: `own_digest` looks for it from the end.
-            own_digest::placeholder(),
-        ]));
+        .set_sorting_columns(Some(properties::sorted_by(&sort_positions())));
     for column in JOB_COLUMNS.iter() {
         builder = properties::store(
             builder,
@@ -101,32 +92,72 @@ pub fn build(
     if !rows.is_sorted_by(|a, b| order(a, b) == Ordering::Less) {
         return Err(Error::internal("job rows were not written in sort order"));
     }
+    let mut writer = JobsWriter::new(encoding, level, 0)?;
+    writer.write(&batch_of(rows)?)?;
+    writer.finish(samples)
+}
+
+/// Rows as the file has them.
+///
+/// # Errors
+/// `Internal` if a row does not fit the schema (a bug).
+pub(super) fn batch_of(rows: &[SummarisedRow]) -> Result<RecordBatch> {
     let mut arrays = Vec::with_capacity(JOB_COLUMNS.len() + 4);
     for column in JOB_COLUMNS.iter() {
         arrays.push(scalar_array(column, rows)?);
     }
     arrays.append(&mut job_lists::list_arrays(rows)?);
-    let batch = RecordBatch::try_new(schema(), arrays)
-        .map_err(|error| Error::internal("job rows do not fit their schema").with_source(error))?;
-    let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(encoding, level, samples))
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema(), options)
-        .map_err(parquet_error("starting a jobs file"))?;
-    writer
-        .write(&batch)
-        .map_err(parquet_error("writing job rows"))?;
-    let metadata = writer
-        .finish()
-        .map_err(parquet_error("closing a jobs file"))?;
-    let mut bytes = std::mem::take(writer.inner_mut());
-    own_digest::fill(&mut bytes)?;
-    let digests = Digests::compute(&bytes, &metadata)?;
-    Ok(BuiltFile {
-        bytes,
-        digests,
-        rows: num::len_u64(rows.len()),
-    })
+    RecordBatch::try_new(schema(), arrays)
+        .map_err(|error| Error::internal("job rows do not fit their schema").with_source(error))
+}
+
+/// A jobs file in the making, in memory. Batches come in [`order`]; the same batches give the same
+/// bytes.
+pub(super) struct JobsWriter {
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+}
+
+impl JobsWriter {
+    /// An empty file. About `bytes` will be written.
+    pub(super) fn new(encoding: ValueEncoding, level: i32, bytes: usize) -> Result<Self> {
+        let options = ArrowWriterOptions::new()
+            .with_properties(writer_properties(encoding, level))
+            .with_skip_arrow_metadata(true);
+        let sink = Vec::with_capacity(bytes);
+        let writer = ArrowWriter::try_new_with_options(sink, schema(), options)
+            .map_err(parquet_error("starting a jobs file"))?;
+        Ok(Self { writer, rows: 0 })
+    }
+
+    /// Appends rows.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += num::len_u64(batch.num_rows());
+        self.writer
+            .write(batch)
+            .map_err(parquet_error("writing job rows"))
+    }
+
+    /// Ends the file, which then names the digests of its samples file.
+    pub(super) fn finish(mut self, samples: &Digests) -> Result<BuiltFile> {
+        let digests = KeyValue::new(SAMPLES_DIGESTS_KEY.to_owned(), samples.to_hex());
+        self.writer.append_key_value_metadata(digests);
+        // The last one: `own_digest` looks for it from the end.
+        self.writer
+            .append_key_value_metadata(own_digest::placeholder());
+        let metadata = self
+            .writer
+            .finish()
+            .map_err(parquet_error("closing a jobs file"))?;
+        let mut bytes = std::mem::take(self.writer.inner_mut());
+        own_digest::fill(&mut bytes)?;
+        let digests = Digests::compute(&bytes, &metadata)?;
+        Ok(BuiltFile {
+            bytes,
+            digests,
+            rows: self.rows,
+        })
+    }
 }
 
 fn scalar_array(column: &JobColumn, rows: &[SummarisedRow]) -> Result<ArrayRef> {
@@ -160,210 +191,4 @@ fn scalar_array(column: &JobColumn, rows: &[SummarisedRow]) -> Result<ArrayRef> 
         }
     };
     Ok(array)
-}
-
-/// An open jobs file.
-#[derive(Debug)]
-pub struct JobsFile {
-    file: VerifiedFile,
-    arrow: ArrowReaderMetadata,
-    /// Leaves that hold at least one value: the others need no decoding.
-    filled: ProjectionMask,
-}
-
-impl JobsFile {
-    /// Prepares an open file for reading rows.
-    ///
-    /// # Errors
-    /// `Data` if its schema cannot be read.
-    pub fn new(file: VerifiedFile) -> Result<Self> {
-        let arrow =
-            ArrowReaderMetadata::try_new(Arc::clone(&file.metadata), ArrowReaderOptions::new())
-                .map_err(parquet_error("reading the schema of a jobs file"))?;
-        let filled = filled_leaves(&file);
-        Ok(Self {
-            file,
-            arrow,
-            filled,
-        })
-    }
-
-    /// Digests of the samples file of the same name.
-    ///
-    /// # Errors
-    /// `Data` if they are not there or not readable.
-    pub fn samples_digests(&self) -> Result<Digests> {
-        let text = self.file.footer_value(SAMPLES_DIGESTS_KEY);
-        Digests::from_hex(
-            text.ok_or_else(|| Error::data("segment_digests", "a jobs file names no digests"))?,
-        )
-    }
-
-    /// Rows in it.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.file.metadata.file_metadata().num_rows().unsigned_abs()
-    }
-
-    /// Reads and checks the whole file.
-    ///
-    /// # Errors
-    /// `Data` if it is damaged.
-    pub fn verify_whole(&self) -> Result<()> {
-        self.file.verify_whole()
-    }
-
-    /// The row at position `row`.
-    ///
-    /// # Errors
-    /// `Data` if it is not there or damaged.
-    pub fn read(&self, row: usize) -> Result<SummarisedRow> {
-        self.read_rows(&[row])?.pop().ok_or_else(fewer_rows)
-    }
-
-    /// The rows at these positions, which ascend, in one go: most of what a row costs is its pages.
-    ///
-    /// # Errors
-    /// `Data` if one is not there, or damaged.
-    pub fn read_rows(&self, positions: &[usize]) -> Result<Vec<SummarisedRow>> {
-        let mut selectors = Vec::with_capacity(2 * positions.len());
-        let mut reached = 0;
-        for position in positions {
-            let skipped = position.checked_sub(reached).ok_or_else(|| {
-                Error::data("segment_rows", "two jobs stand in one row of a jobs file")
-            })?;
-            selectors.extend([RowSelector::skip(skipped), RowSelector::select(1)]);
-            reached = position + 1;
-        }
-        let rows = self.select(RowSelection::from(selectors), positions.len())?;
-        if rows.len() == positions.len() {
-            Ok(rows)
-        } else {
-            Err(fewer_rows())
-        }
-    }
-
-    /// `len` rows from position `start`.
-    ///
-    /// # Errors
-    /// `Data` if the file is damaged.
-    pub fn read_range(&self, start: usize, len: usize) -> Result<Vec<SummarisedRow>> {
-        let selection = vec![RowSelector::skip(start), RowSelector::select(len)];
-        self.select(RowSelection::from(selection), len)
-    }
-
-    fn select(&self, selection: RowSelection, len: usize) -> Result<Vec<SummarisedRow>> {
-        let store = (*self.file.store).clone();
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
-            .with_row_selection(selection)
-            .with_projection(self.filled.clone())
-            .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
-            .build()
-            .map_err(parquet_error("reading job rows"))?;
-        let mut rows = Vec::with_capacity(len);
-        for batch in reader {
-            let batch = batch.map_err(|error| {
-                Error::data("segment_file", "a jobs file could not be decoded").with_source(error)
-            })?;
-            for row in 0..batch.num_rows() {
-                rows.push(read_row(&batch, row)?);
-            }
-        }
-        Ok(rows)
-    }
-}
-
-fn fewer_rows() -> Error {
-    Error::data(
-        "segment_rows",
-        "a jobs file has fewer rows than the index says",
-    )
-}
-
-/// The leaves that hold a value in some row group, by the footer's null counts. Lists are kept whole:
-/// their structs are read by all their fields.
-fn filled_leaves(file: &VerifiedFile) -> ProjectionMask {
-    let metadata = &file.metadata;
-    let schema = metadata.file_metadata().schema_descr();
-    let holds_values = |leaf: &usize| {
-        metadata
-            .row_groups()
-            .iter()
-            .filter_map(|group| group.columns().get(*leaf))
-            .any(|chunk| {
-                let nulls = chunk
-                    .statistics()
-                    .and_then(|statistics| statistics.null_count_opt());
-                nulls != Some(chunk.num_values().unsigned_abs())
-            })
-    };
-    let in_list = |leaf: &usize| schema.get_column_root_idx(*leaf) >= JOB_COLUMNS.len();
-    let leaves = (0..schema.num_columns()).filter(|leaf| in_list(leaf) || holds_values(leaf));
-    ProjectionMask::leaves(schema, leaves)
-}
-
-fn read_row(batch: &RecordBatch, row: usize) -> Result<SummarisedRow> {
-    let mut draft = Draft::default();
-    // Columns are found by name: a file may lack later ones, and have later ones that we ignore.
-    for column in JOB_COLUMNS.iter() {
-        let array = batch.column_by_name(&column.name);
-        if let Some(array) = array.filter(|array| array.is_valid(row)) {
-            draft.set(column.slot, scalar_at(array, row, column)?)?;
-        }
-    }
-    let list = |name: &str| batch.column_by_name(name);
-    if let Some(array) = list("runner_tags") {
-        draft.facts.runner_tags = job_lists::read_tags(array, row)?;
-    }
-    if let Some(array) = list("gaps") {
-        draft.findings.gaps = job_lists::read_gaps(array, row)?;
-    }
-    if let Some(array) = list("resets") {
-        draft.findings.resets = job_lists::read_resets(array, row)?;
-    }
-    let mut usage = Vec::new();
-    if let Some(found) = list("sections")
-        .map(|array| job_lists::read_sections(array, row))
-        .transpose()?
-        .flatten()
-    {
-        draft.facts.sections = Some(found.0);
-        usage = found.1;
-    }
-    let (job, summary) = draft.finish()?;
-    Ok(SummarisedRow {
-        row: job,
-        summary,
-        sections: usage,
-    })
-}
-
-fn scalar_at<'a>(array: &'a ArrayRef, row: usize, column: &JobColumn) -> Result<Scalar<'a>> {
-    let scalar = match column.kind {
-        Kind::Text => array
-            .as_string_opt::<i32>()
-            .map(|texts| Scalar::Text(texts.value(row))),
-        Kind::Time => array
-            .as_primitive_opt::<TimestampMicrosecondType>()
-            .map(|micros| Scalar::Int(micros.value(row).div_euclid(1_000))),
-        Kind::Cell(CellType::Int32) => array
-            .as_primitive_opt::<Int32Type>()
-            .map(|numbers| Scalar::Int(i64::from(numbers.value(row)))),
-        Kind::Cell(CellType::Int64) => array
-            .as_primitive_opt::<Int64Type>()
-            .map(|numbers| Scalar::Int(numbers.value(row))),
-        Kind::Cell(_) => array
-            .as_primitive_opt::<Decimal128Type>()
-            .and_then(|decimals| num::narrow(decimals.value(row)))
-            .map(Scalar::Int),
-    };
-    scalar.ok_or_else(|| {
-        Error::data(
-            "segment_schema",
-            format!(
-                "column {} of a jobs file has an unexpected type",
-                column.name
-            ),
-        )
-    })
 }

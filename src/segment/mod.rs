@@ -5,7 +5,10 @@
 //! read is checked against its digest first (AR-5): arrow-rs writes no page checksums, and 90 to 98 %
 //! of single-bit flips in a Parquet file are silently wrong values.
 
+mod cells;
 mod chunk;
+mod columns;
+pub mod copy;
 pub mod digest;
 pub mod dir;
 mod encode;
@@ -13,11 +16,15 @@ mod job_cells;
 mod job_columns;
 mod job_lists;
 pub mod jobs;
+pub mod jobs_merge;
+mod jobs_read;
 mod own_digest;
 mod pages;
 pub mod properties;
 pub mod runs;
 pub mod samples;
+mod samples_write;
+pub mod sum;
 mod value;
 mod verified;
 

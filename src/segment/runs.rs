@@ -64,7 +64,7 @@ pub fn runs(file: &VerifiedFile) -> Result<Vec<Run>> {
 }
 
 /// A key column of a row group, which has no nulls.
-fn column(file: &VerifiedFile, group: usize, position: usize) -> Result<Vec<i64>> {
+pub(super) fn column(file: &VerifiedFile, group: usize, position: usize) -> Result<Vec<i64>> {
     let missing = || {
         Error::data(
             "segment_schema",

@@ -161,6 +161,18 @@ impl VerifiedFile {
         ))
     }
 
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.store.len()
+    }
+
+    /// Whether there is nothing in it, which no segment file is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// A value of the footer's key-value list.
     #[must_use]
     pub fn footer_value(&self, key: &str) -> Option<&str> {

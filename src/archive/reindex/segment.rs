@@ -2,6 +2,7 @@
 
 use super::super::commit::Txn;
 use super::super::listed::Listed;
+use super::super::publish::LEVEL_HOT;
 use super::super::segments::{OpenSegment, file_name};
 use super::keep::{name, public};
 use super::{Old, Work};
@@ -106,6 +107,7 @@ impl Work<'_> {
             from: taken.from.unwrap_or(end),
             to: end,
             sealed_at: end,
+            level: LEVEL_HOT,
         };
         self.enter(id, known, info, encoded)?;
         self.found.sealed_jobs += taken.jobs;
@@ -228,8 +230,7 @@ impl Work<'_> {
             seq: self.last_segment,
             ..id
         };
-        let mut samples =
-            SamplesWriter::new(ValueEncoding::default(), super::super::seal::LEVEL_HOT)?;
+        let mut samples = SamplesWriter::new(ValueEncoding::default(), LEVEL_HOT)?;
         let mut placed = Vec::new();
         for row in own {
             let Some(JobEntry::Sealed(pointer)) = self.fresh.get::<Jobs>(&row.row.keys.job)? else {
@@ -246,7 +247,7 @@ impl Work<'_> {
         let samples = samples.finish()?;
         placed.sort_by(|a, b| jobs_file::order(&a.row, &b.row));
         let rows: Vec<SummarisedRow> = placed.iter().map(|placed| placed.row.clone()).collect();
-        let (encoding, level) = (ValueEncoding::default(), super::super::seal::LEVEL_HOT);
+        let (encoding, level) = (ValueEncoding::default(), LEVEL_HOT);
         let jobs = jobs_file::build(&rows, &samples.digests, encoding, level)?;
         let file = file_name(archiver, target.seq);
         for (table, built) in [(Table::Samples, &samples), (Table::Jobs, &jobs)] {
@@ -263,6 +264,7 @@ impl Work<'_> {
             from: taken.from.unwrap_or(end),
             to: end,
             sealed_at: end,
+            level: LEVEL_HOT,
         };
         self.found.sealed_jobs += jobs.rows;
         self.found.sample_rows += samples.rows;

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod jobs;
 pub mod lookups;
 pub mod meta;
+pub mod obsolete;
 pub mod pending;
 pub mod quarantine;
 pub mod registry;
@@ -32,6 +33,7 @@ pub const ALL: &[&str] = &[
     jobs::Jobs::NAME,
     lookups::Lookups::NAME,
     meta::Meta::NAME,
+    obsolete::ObsoleteSegments::NAME,
     pending::Pending::NAME,
     quarantine::Quarantine::NAME,
     registry::Regions::NAME,

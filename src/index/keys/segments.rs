@@ -33,7 +33,16 @@ pub struct SegmentInfo {
     /// Earliest start and latest end of its jobs.
     pub from: TimestampMs,
     pub to: TimestampMs,
+    /// When the last of its jobs was sealed.
     pub sealed_at: TimestampMs,
+    /// zstd level of its files.
+    #[serde(default = "hot")]
+    pub level: i32,
+}
+
+/// Level of the segments whose facts do not say it: nothing was compacted then.
+fn hot() -> i32 {
+    3
 }
 
 /// The value of an entry.
@@ -101,7 +110,7 @@ mod tests {
         fn round_trip_and_order(d: i32, e: i32, s: u64, t: u64, n: i64, digests in prop::collection::vec(any::<u8>(), 0..40)) {
             let a = SegmentId { date: Date(d), seq: s };
             let b = SegmentId { date: Date(e), seq: t };
-            let info = SegmentInfo { archiver: 1, jobs: s, rows: t, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n) };
+            let info = SegmentInfo { archiver: 1, jobs: s, rows: t, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), level: 15 };
             check::round_trip::<Segments>(&a, &SegmentEntry { info, jobs_digests: digests });
             check::order::<Segments, _>((&a, a), (&b, b));
         }

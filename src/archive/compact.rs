@@ -1,0 +1,260 @@
+//! Compaction: which segments of a date are made into one, and when.
+//!
+//! The decision is a pure function of what is there and of the time ([`CompactionPolicy::plan`]); the
+//! work is [`super::rewrite`]'s. Called by the service's maintenance and by `tachograph compact`.
+//!
+//! | what | when |
+//! |---|---|
+//! | small segments of a date become one, at the level they have | as soon as it saves 2 % of their bytes |
+//! | the last pass: everything of a date at zstd 15, in files of at most the target | when the date is quiet: over, and nothing was sealed into it, for six hours |
+//! | a segment with amendments is rewritten, alone if need be | when the oldest of them is an hour old |
+//!
+//! A rewrite that saves less is not made: a job that arrives late leaves the large segments of its date
+//! alone, and several such jobs become one small segment.
+
+use super::Archive;
+use super::rewrite::{Candidate, Fate, Rewrite, Rewritten, Transform};
+use crate::error::{ErrorKind, Result};
+use crate::index::Snapshot;
+use crate::index::keys::amendments::Amendments;
+use crate::index::keys::jobs::{JobEntry, Jobs};
+use crate::index::keys::segments::{SegmentId, Segments};
+use crate::limits;
+use crate::num;
+use crate::segment::copy::Pause;
+use crate::segment::properties::LEVEL_COLD;
+use crate::time::TimestampMs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What two segments cost beyond one that holds the jobs of both: footers, page indexes, first pages
+/// and dictionaries of 32 and 150 columns (measured: docs/adr/0018).
+const SEGMENT_OVERHEAD_BYTES: u64 = 64 << 10;
+/// What the last pass saves, in thousandths (measured: 1.736 for 1.801 bytes per sample).
+const LEVEL_GAIN: u64 = 36;
+/// What a rewrite must save, in thousandths of what it reads.
+const GAIN_MIN: u64 = 20;
+
+/// When and how segments are compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactionPolicy {
+    /// Largest samples file that is made of several. 64 MiB are 70,000 jobs: their entries are one
+    /// batch of the index.
+    pub target_bytes: u64,
+    /// How long a date that is over must have been left alone before its last pass.
+    pub quiet_ms: i64,
+    /// Age at which amendments are folded in.
+    pub amended_ms: i64,
+    /// How long the files of replaced segments stay for programs that read in place.
+    pub grace_ms: i64,
+}
+
+impl Default for CompactionPolicy {
+    fn default() -> Self {
+        Self {
+            target_bytes: 64 << 20,
+            quiet_ms: 6 * 3_600_000,
+            amended_ms: 3_600_000,
+            grace_ms: 600_000,
+        }
+    }
+}
+
+/// Whether to wait as the policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Compacts what is due.
+    Due,
+    /// Takes every date for quiet and every amendment for old.
+    All,
+}
+
+/// A segment as the policy sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    id: SegmentId,
+    samples_bytes: u64,
+    bytes: u64,
+    level: i32,
+    sealed_at: TimestampMs,
+    /// When the oldest of its amendments was made.
+    amended_at: Option<TimestampMs>,
+}
+
+/// Segments that are to become one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    /// By sequence number.
+    inputs: Vec<SegmentId>,
+    level: i32,
+}
+
+impl CompactionPolicy {
+    /// What is to be compacted now, of segments that are sorted by date.
+    fn plan(&self, segments: &[Known], now: TimestampMs, haste: Haste) -> Vec<Group> {
+        segments
+            .chunk_by(|a, b| a.id.date == b.id.date)
+            .flat_map(|date| self.plan_date(date, now, haste))
+            .collect()
+    }
+
+    fn plan_date(&self, segments: &[Known], now: TimestampMs, haste: Haste) -> Vec<Group> {
+        let touched = segments.iter().flat_map(|segment| {
+            let over = TimestampMs((i64::from(segment.id.date.0) + 1) * 86_400_000);
+            [over, segment.sealed_at]
+        });
+        let touched = touched.max().unwrap_or(now);
+        let is_quiet = haste == Haste::All || now.since(touched) >= self.quiet_ms;
+        let cold = |level: i32| if is_quiet { LEVEL_COLD } else { level };
+        let is_old = |at: TimestampMs| haste == Haste::All || now.since(at) >= self.amended_ms;
+        let mut groups = Vec::new();
+        let mut alone = Vec::new();
+        // Levels are not mixed while a date is written to: nothing is recompressed at a lower one.
+        let mut open: Vec<Known> = segments.to_vec();
+        open.sort_by_key(|segment| (cold(segment.level), segment.bytes, segment.id));
+        for open in open.chunk_by(|a, b| cold(a.level) == cold(b.level)) {
+            let level = open.first().map_or(LEVEL_COLD, |first| cold(first.level));
+            let mut open = open;
+            while let Some((first, rest)) = open.split_first() {
+                let fitting = open.get(..self.fitting(open)).unwrap_or_default();
+                let gaining = (1..=fitting.len()).rev();
+                let gaining = gaining.filter_map(|len| fitting.get(..len));
+                match gaining.into_iter().find(|group| saves(group, level)) {
+                    Some(group) => {
+                        groups.push(group_of(group, level));
+                        open = open.get(group.len()..).unwrap_or_default();
+                    }
+                    None => {
+                        alone.push((*first, level));
+                        open = rest;
+                    }
+                }
+            }
+        }
+        let amended = |(segment, _): &(Known, i32)| segment.amended_at.is_some_and(is_old);
+        let alone = alone.into_iter().filter(amended);
+        groups.extend(alone.map(|(segment, level)| group_of(&[segment], level)));
+        groups
+    }
+
+    /// How many of the smallest segments fit into one.
+    fn fitting(&self, segments: &[Known]) -> usize {
+        let mut bytes = 0;
+        let fits = |segment: &&Known| {
+            bytes += segment.samples_bytes;
+            bytes <= self.target_bytes
+        };
+        let fitting = segments.iter().take_while(fits).count();
+        fitting.clamp(1, limits::REWRITE_INPUTS_MAX)
+    }
+}
+
+fn group_of(segments: &[Known], level: i32) -> Group {
+    let mut inputs: Vec<SegmentId> = segments.iter().map(|segment| segment.id).collect();
+    inputs.sort();
+    Group { inputs, level }
+}
+
+/// Whether making one of these is worth reading them all.
+fn saves(segments: &[Known], level: i32) -> bool {
+    let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    let colder = segments.iter().filter(|segment| segment.level < level);
+    let colder: u64 = colder.map(|segment| segment.bytes).sum();
+    let fewer = num::len_u64(segments.len()).saturating_sub(1);
+    fewer * SEGMENT_OVERHEAD_BYTES * 1_000 + colder * LEVEL_GAIN >= bytes * GAIN_MIN
+        && bytes > 0
+        && (fewer > 0 || colder > 0)
+}
+
+/// Changes nothing but what amendments say.
+pub(super) struct FoldOnly;
+
+impl Transform for FoldOnly {
+    fn fate(&self, _job: &Candidate<'_>) -> Result<Fate> {
+        Ok(Fate::Keep)
+    }
+}
+
+/// Segments that could not be rewritten because they, or what became of them, are damaged. They are
+/// left alone until the next start: trying again would cost as much each time.
+#[derive(Debug, Default)]
+pub(super) struct Unfit(Mutex<BTreeSet<SegmentId>>);
+
+impl Unfit {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<SegmentId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Archive {
+    /// Compacts what is due, or everything. A group that cannot be compacted does not keep the others
+    /// from it.
+    ///
+    /// # Errors
+    /// Whatever `pause` says, at once; else the first failure, after everything was tried. What was not
+    /// compacted is as it was.
+    pub fn compact(&self, haste: Haste, pause: Pause<'_>) -> Result<Vec<Rewritten>> {
+        let groups = {
+            let unfit = self.unfit.lock().clone();
+            let mut known = self.known_segments(&self.index.snapshot())?;
+            known.retain(|segment| !unfit.contains(&segment.id));
+            self.settings.compact.plan(&known, self.clock.now(), haste)
+        };
+        let (mut made, mut failure) = (Vec::new(), None);
+        for group in groups {
+            let work = Rewrite {
+                inputs: &group.inputs,
+                level: group.level,
+                grace_ms: self.settings.compact.grace_ms,
+                transform: &FoldOnly,
+                pause,
+            };
+            match self.rewrite(&work) {
+                Ok(rewritten) => made.extend(rewritten),
+                Err(error) if error.kind() == ErrorKind::Data => {
+                    let ids = &group.inputs;
+                    tracing::error!(segments = ?ids, error = error.chain(), "segments cannot be compacted; they are left as they are");
+                    self.unfit.lock().extend(ids);
+                    failure.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match failure {
+            Some(error) if made.is_empty() => Err(error),
+            _ => Ok(made),
+        }
+    }
+
+    /// All segments by date, with what the policy looks at.
+    fn known_segments(&self, snapshot: &Snapshot<'_>) -> Result<Vec<Known>> {
+        let mut amended: BTreeMap<SegmentId, TimestampMs> = BTreeMap::new();
+        snapshot.scan::<Amendments>(&[], None, |job, amendment| {
+            if let Some(JobEntry::Sealed(sealed)) = snapshot.get::<Jobs>(&job)? {
+                let id = SegmentId {
+                    date: sealed.date,
+                    seq: sealed.segment,
+                };
+                let at = amended.entry(id).or_insert(amendment.amended_at);
+                *at = amendment.amended_at.min(*at);
+            }
+            Ok(true)
+        })?;
+        let mut known = Vec::new();
+        snapshot.scan::<Segments>(&[], None, |id, entry| {
+            known.push(Known {
+                id,
+                samples_bytes: entry.info.samples_bytes,
+                bytes: entry.info.samples_bytes + entry.info.jobs_bytes,
+                level: entry.info.level,
+                sealed_at: entry.info.sealed_at,
+                amended_at: amended.get(&id).copied(),
+            });
+            Ok(true)
+        })?;
+        Ok(known)
+    }
+}
+
+#[cfg(test)]
+mod tests;

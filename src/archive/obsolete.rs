@@ -1,0 +1,92 @@
+//! Two-phase deletion: a replaced segment leaves the index at once and the disk later.
+//!
+//! Its entry goes, in the batch that replaces it, from `segments` to `obsolete` (a name in either is no
+//! orphan). Its files are removed when its grace has passed, for programs that read in place, and no
+//! reader of this process can come to need them. The jobs file goes first: a samples file without one
+//! is to be ignored. A crash in between leaves the entry, and the next look removes the rest.
+
+use super::Archive;
+use super::commit::Txn;
+use super::readers::Epoch;
+use super::segments::file_name;
+use crate::error::Result;
+use crate::index::keys::obsolete::{Obsolete, ObsoleteSegments};
+use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
+use crate::segment::dir::Table;
+use crate::time::TimestampMs;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The replaced segments that readers of this process may still need, by the epoch that ended with
+/// them. Locked while a segment is replaced, so that nobody removes it in between.
+#[derive(Debug, Default)]
+pub(super) struct Retired(Mutex<HashMap<SegmentId, Epoch>>);
+
+impl Retired {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<SegmentId, Epoch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves a segment's entry to the replaced ones.
+pub(super) fn retire(
+    txn: &mut Txn<'_>,
+    id: SegmentId,
+    entry: &SegmentEntry,
+    (now, grace_ms): (TimestampMs, i64),
+) -> Result<()> {
+    txn.delete::<Segments>(&id);
+    let obsolete = Obsolete {
+        archiver: entry.info.archiver,
+        since: now,
+        until: now.plus_ms(grace_ms),
+    };
+    txn.put::<ObsoleteSegments>(&id, &obsolete)
+}
+
+impl Archive {
+    /// Removes the files of replaced segments whose time has come; says of how many segments.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors: what is left is removed at the next call.
+    pub fn remove_obsolete(&self) -> Result<u64> {
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        self.index
+            .snapshot()
+            .scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
+                if obsolete.until <= now {
+                    due.push((id, obsolete.archiver));
+                }
+                Ok(true)
+            })?;
+        let mut removed = Vec::new();
+        {
+            let mut retired = self.retired.lock();
+            for (id, archiver) in due {
+                if retired
+                    .get(&id)
+                    .is_some_and(|epoch| !self.readers.are_done(*epoch))
+                {
+                    continue;
+                }
+                let name = file_name(archiver, id.seq);
+                for table in [Table::Jobs, Table::Samples] {
+                    self.dir.remove(table, id.date, &name)?;
+                }
+                retired.remove(&id);
+                removed.push(id);
+            }
+        }
+        let count = crate::num::len_u64(removed.len());
+        if count > 0 {
+            self.committer.run(move |txn| {
+                removed
+                    .iter()
+                    .for_each(|id| txn.delete::<ObsoleteSegments>(id));
+                Ok(())
+            })?;
+        }
+        Ok(count)
+    }
+}
