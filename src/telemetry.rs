@@ -69,7 +69,8 @@ pub struct StorageMetrics {
 
 impl StorageMetrics {
     fn register(&self, registry: &mut Registry) {
-        let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
+        let mut gauge =
+            |name: &str, help: &str, gauge: &Gauge| registry.register(name, help, gauge.clone());
         gauge(
             "disk_free_bytes",
             "Free bytes on the disk of the data directory",

@@ -8,6 +8,8 @@
 //! them back, and they are taken.
 
 use super::commit::Txn;
+use super::compact::FoldOnly;
+use super::rewrite::Rewrite;
 use super::segments::{OpenSegment, file_name};
 use super::{Archive, accept};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,10 +24,10 @@ use crate::model::record::{JobRecord, Place, Waiting};
 use crate::model::settle;
 use crate::model::state::Reason;
 use crate::num;
+use crate::segment::VerifiedFile;
 use crate::segment::digest::Digests;
 use crate::segment::dir::Table;
 use crate::segment::jobs::JobsFile;
-use crate::segment::{VerifiedFile, read_alone};
 use crate::time::TimestampMs;
 
 /// Words beside a job that is fetched again.
@@ -33,13 +35,6 @@ const FETCHED_AGAIN: &str = "the segment that held the job is damaged; it is fet
 
 /// A row and its pointer, of a segment that comes back.
 type Row = (SummarisedRow, SealedJob);
-
-/// What became of the rows of a segment that comes back.
-#[derive(Debug, Default)]
-pub(super) struct Back {
-    /// Rows whose jobs are sealed elsewhere meanwhile.
-    others: Vec<u64>,
-}
 
 impl Archive {
     /// Segments in quarantine.
@@ -203,33 +198,30 @@ impl Archive {
             return Ok(false);
         };
         let file = quarantined.info.file.as_str();
-        let Ok(jobs) = self.dir.open_file(Table::Jobs, id.date, file) else {
+        let in_place = self.dir.open_file(Table::Jobs, id.date, file).is_ok();
+        // Of what the index knows nothing of, `reindex` takes the files.
+        let Some(entry) = quarantined.entry.filter(|_| in_place) else {
             return Ok(false);
         };
-        let digests = match &quarantined.entry {
-            Some(entry) => Digests::decode(&entry.jobs_digests)?,
-            None => read_alone(&jobs)?.0,
-        };
-        let segment = OpenSegment::open(&self.dir, id.date, file, digests.clone())?;
+        let digests = Digests::decode(&entry.jobs_digests)?;
+        let segment = OpenSegment::open(&self.dir, id.date, file, digests)?;
         segment.verify_whole()?;
-        let entry = match quarantined.entry {
-            Some(entry) => entry,
-            None => {
-                return Err(Error::data(
-                    "segment_unknown",
-                    "the index knows nothing of the segment: run tachograph reindex",
-                ));
-            }
-        };
         let rows = self.rows_of(id, &segment, &entry)?;
-        let back = self.put_back(id, entry, rows)?;
-        if back.others.is_empty() {
-            tracing::info!(segment.seq = id.seq, segment.date = %id.date, "a segment is back from quarantine");
-        } else {
-            let jobs = back.others.len();
-            tracing::warn!(segment.seq = id.seq, segment.date = %id.date, jobs, "a segment is back; some of its jobs were archived anew meanwhile");
-        }
+        let level = entry.info.level;
+        let others = self.put_back(id, entry, rows)?;
+        tracing::info!(segment.seq = id.seq, segment.date = %id.date, others, "a segment is back from quarantine");
         self.dir.release_text(id.date, file)?;
+        if others > 0 {
+            // Readers in place must not find a job twice: rows to which no entry points stay behind.
+            let own_rows = Rewrite {
+                inputs: &[id],
+                level,
+                grace_ms: self.settings.compact.grace_ms,
+                transform: &FoldOnly,
+                pause: &|| Ok(()),
+            };
+            self.rewrite(&own_rows)?;
+        }
         Ok(true)
     }
 
@@ -275,18 +267,17 @@ impl Archive {
 
     /// The batch that puts a segment back into service. Jobs that are pending or staged meanwhile get
     /// their pointers back; those that are sealed elsewhere keep what they have.
-    fn put_back(&self, id: SegmentId, entry: SegmentEntry, rows: Vec<Row>) -> Result<Back> {
+    /// Says how many these are.
+    fn put_back(&self, id: SegmentId, entry: SegmentEntry, rows: Vec<Row>) -> Result<u64> {
         let now = self.clock.now();
         self.committer.run(move |txn| {
-            let mut back = Back::default();
-            for (number, (row, pointer)) in (0u64..).zip(rows) {
-                if !put_job_back(txn, &row, pointer, now)? {
-                    back.others.push(number);
-                }
+            let mut others = 0;
+            for (row, pointer) in rows {
+                others += u64::from(!put_job_back(txn, &row, pointer, now)?);
             }
             txn.delete::<Quarantine>(&id);
             txn.put::<Segments>(&id, &entry)?;
-            Ok(back)
+            Ok(others)
         })
     }
 }

@@ -12,6 +12,7 @@
 //! | AR-3 | a job waits exactly if it stands in the queue, at the time its record says |
 //! | AR-4, AR-5 | every file equals its digest, every page that is read its own |
 //! | AR-6 | (deep) a stored summary equals the one computed from the stored samples |
+//! | AR-7 | no segment that is to be removed is served or pointed to |
 //! | AR-8 | the samples of a job lie in the rows its entry names, and the keys are strictly ascending by (project_key, job, part, ts) |
 //! | AR-9 | the rows of a jobs file are strictly ascending by (project_key, name, started_at, job), as it declares |
 //! | AR-11 | every job has its public name and its place in the lists |
@@ -123,6 +124,7 @@ impl Archive {
             }
         }
         check.quarantine()?;
+        check.replaced()?;
         for (id, jobs) in std::mem::take(&mut check.pointers) {
             let message = format!(
                 "{jobs} jobs point into segment {} of {} and find no row",
@@ -338,8 +340,27 @@ impl Check<'_> {
             .sealing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let _nor_rewritten = archive
+            .rewriting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let named = id_of(path).and_then(|(id, _)| archive.index.get::<Segments>(&id).ok());
         named.flatten().is_some() || archive.dir.open_path(path).is_err()
+    }
+
+    /// What is to be removed is named by nothing that is served.
+    fn replaced(&mut self) -> Result<()> {
+        let snapshot = self.snapshot;
+        snapshot.scan_keys::<ObsoleteSegments>(&[], None, |id| {
+            if snapshot.get::<Segments>(&id)?.is_some() || self.pointers.contains_key(&id) {
+                let message = format!(
+                    "segment {} of {} is to be removed and is still needed",
+                    id.seq, id.date
+                );
+                self.found.broken(InvariantId::Ar7, message);
+            }
+            Ok(true)
+        })
     }
 
     /// What is in quarantine is not served, and its jobs are named once.

@@ -2,7 +2,6 @@
 
 use super::super::commit::Txn;
 use super::super::listed::Listed;
-use super::super::publish::LEVEL_HOT;
 use super::super::segments::{OpenSegment, file_name};
 use super::keep::{name, public};
 use super::{Old, Work};
@@ -19,7 +18,7 @@ use crate::model::record::JobRecord;
 use crate::num;
 use crate::segment::dir::Table;
 use crate::segment::jobs as jobs_file;
-use crate::segment::properties::ValueEncoding;
+use crate::segment::properties::{LEVEL_HOT, ValueEncoding};
 use crate::segment::runs::Run;
 use crate::segment::samples::SamplesWriter;
 use crate::segment::{Vouched, read_alone};
