@@ -71,7 +71,7 @@ impl Archive {
                     continue;
                 }
                 let name = file_name(archiver, id.seq);
-                for table in [Table::Jobs, Table::Samples] {
+                for table in Table::ALL {
                     self.dir.remove(table, id.date, &name)?;
                 }
                 retired.remove(&id);

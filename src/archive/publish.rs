@@ -40,7 +40,7 @@ impl Archive {
     /// Removes files that no entry names. The jobs file goes first: whoever reads in place ignores a
     /// samples file without one.
     pub(super) fn remove_pair(&self, date: Date, name: &str) {
-        for table in [Table::Jobs, Table::Samples] {
+        for table in Table::ALL {
             // What cannot be removed now is removed at the next opening.
             let _best_effort = self.dir.remove(table, date, name);
         }
@@ -72,21 +72,21 @@ impl Archive {
         let snapshot = self.index.snapshot();
         snapshot.scan::<Segments>(&[], None, |id, entry| {
             let name = file_name(entry.info.archiver, id.seq);
-            for table in [Table::Samples, Table::Jobs] {
+            for table in Table::ALL {
                 named.insert(self.dir.file_path(table, id.date, &name));
             }
             Ok(true)
         })?;
         snapshot.scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
             let name = file_name(obsolete.archiver, id.seq);
-            for table in [Table::Samples, Table::Jobs] {
+            for table in Table::ALL {
                 named.insert(self.dir.file_path(table, id.date, &name));
             }
             Ok(true)
         })?;
         // Somebody may have put the files of a segment in quarantine back.
         snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
-            for table in [Table::Samples, Table::Jobs] {
+            for table in Table::ALL {
                 named.insert(self.dir.file_path(table, id.date, &quarantined.info.file));
             }
             Ok(true)
@@ -95,7 +95,7 @@ impl Archive {
             .get::<Meta>(&"seq.segment".to_owned())?
             .unwrap_or(0);
         let mut orphans = Vec::new();
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             for path in self
                 .dir
                 .list(table)?

@@ -218,7 +218,7 @@ pub fn reindex(
 /// The segments of which there is a jobs file. A samples file alone was never finished.
 fn segment_files(dir: &DataDir) -> Result<BTreeMap<SegmentId, u16>> {
     let mut files = BTreeMap::new();
-    for table in [Table::Jobs, Table::Samples] {
+    for table in Table::ALL {
         for path in dir.list(table)? {
             let (id, archiver) = id_of(&path).ok_or_else(|| {
                 Error::data(

@@ -106,12 +106,10 @@ impl Archive {
         let now = self.clock.monotonic();
         let rests = self.next_scrub.lock().is_some_and(|next| now < next);
         if let Some(pass) = self.settings.scrub.pass.filter(|_| !rests) {
-            done.taken_back += self.look_after_quarantine()?;
             let rest = self.scrub_next(pass, &mut done)?;
             *self.next_scrub.lock() = Some(self.clock.monotonic() + rest);
-        } else if done.problems > 0 {
-            done.taken_back += self.look_after_quarantine()?;
         }
+        done.taken_back += self.look_after_quarantine()?;
         Ok(done)
     }
 

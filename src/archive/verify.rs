@@ -308,7 +308,7 @@ impl Check<'_> {
     /// The files that are there are those that the index names.
     fn files(&mut self, segments: &[(SegmentId, SegmentEntry)]) -> Result<()> {
         let dir = &self.archive.dir;
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             let mut there: BTreeSet<_> = dir.list(table)?.into_iter().collect();
             for (id, entry) in segments {
                 let path = dir.file_path(table, id.date, &file_name(entry.info.archiver, id.seq));

@@ -37,6 +37,10 @@ pub enum Table {
 }
 
 impl Table {
+    /// All of them, in the order in which a segment's files are removed: whoever reads in place ignores
+    /// samples without a jobs file.
+    pub const ALL: [Self; 2] = [Self::Jobs, Self::Samples];
+
     /// Folder name under `tables/`.
     #[must_use]
     pub fn name(self) -> &'static str {

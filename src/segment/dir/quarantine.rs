@@ -32,7 +32,7 @@ impl DataDir {
         let folder = self.quarantine_path();
         create_durably(&folder)?;
         self.write_in(&folder, &format!("date={date}.{name}.txt"), text.as_bytes())?;
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             let from = self.file_path(table, date, name);
             self.rename_between(&from, &self.quarantined_path(table, date, name))?;
         }
@@ -44,7 +44,7 @@ impl DataDir {
     /// # Errors
     /// `Unavailable` for I/O errors.
     pub fn release(&self, date: Date, name: &str) -> Result<()> {
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             let to = self.file_path(table, date, name);
             create_durably(&self.date_dir(table, date))?;
             self.rename_between(&self.quarantined_path(table, date, name), &to)?;
@@ -101,7 +101,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = DataDir::open(root.path()).unwrap();
         let (date, name) = (Date(20_000), "00000-0000000001.parquet");
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             dir.write_durably(table, date, name, table.name().as_bytes())
                 .unwrap();
         }
