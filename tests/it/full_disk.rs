@@ -10,12 +10,14 @@
 use crate::crash::service::Service;
 use crate::proof_support::Api;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SIZE: &str = "size=96m";
+const SECTIONS: usize = 1_500;
 const RESERVE_BYTES: u64 = 16 << 20;
 /// What the service may need to notice that space has returned.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -64,17 +66,25 @@ impl Drop for Disk {
     }
 }
 
+/// A job with so many sections that some hundred of them fill what RocksDB reserved for its log.
 fn job(number: usize) -> (String, Value) {
+    let sections: Vec<Value> = (0..SECTIONS)
+        .map(|section| {
+            json!({
+                "name": format!("section_{number}_{section}_{}", "x".repeat(40)),
+                "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:01:00Z",
+            })
+        })
+        .collect();
     let body = json!({
-        "project": "acme/app", "status": "canceled", "name": "unit",
-        "sha": format!("{number:040}"), "ref": "x".repeat(500),
+        "project": "acme/app", "status": "canceled", "name": "unit", "sections": sections,
     });
     (format!("/jobs/ci/{number}"), body)
 }
 
 /// Reports jobs until one is refused; says how many were taken.
 async fn until_refused(api: &Api, next: &mut usize) {
-    for _ in 0..20_000 {
+    for _ in 0..2_000 {
         let (path, body) = job(*next);
         match api.put(&path, &body).await.unwrap() {
             202 => *next += 1,
@@ -103,7 +113,7 @@ async fn until_taken(api: &Api, next: &mut usize) -> Duration {
 
 /// Reads everything that was acknowledged; each read must be answered.
 async fn read_all(api: &Api, count: usize) {
-    for number in (0..count).step_by(1 + count / 50) {
+    for number in (0..count).step_by(1 + count / 20) {
         let read = api.get(&format!("/jobs/ci/{number}")).await;
         assert_eq!(read["name"], "unit");
     }
@@ -121,7 +131,7 @@ async fn rounds(disk: &Disk, folder: &str, reserve: u64, rounds: usize) -> Vec<D
     let config = disk.place.path().join(format!("{folder}.toml"));
     std::fs::write(&config, format!("[archive]\nreserve_bytes = {reserve}\n")).unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_tachograph"));
-    let more = ["--config".as_ref(), config.as_os_str()];
+    let more = [OsStr::new("--config"), config.as_os_str()];
     let mut service = Service::spawn_with(binary, &data, &more);
     let (address, _) = service.ready().await;
     let api = Api::new(address);

@@ -4,6 +4,7 @@
 use crate::crash::service::Service;
 use crate::proof_support::Api;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -48,7 +49,7 @@ async fn an_archive_is_backed_up_restored_verified_and_indexed_anew() {
     let toml = format!("[backup]\nfolder = {:?}\n", text(&backups));
     std::fs::write(&config, toml).unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_tachograph"));
-    let more = ["--config".as_ref(), config.as_os_str()];
+    let more = [OsStr::new("--config"), config.as_os_str()];
     let mut service = Service::spawn_with(binary, &data, &more);
     let (address, _) = service.ready().await;
     let api = Api::new(address);
