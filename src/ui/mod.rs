@@ -20,6 +20,7 @@ struct Dist;
 pub fn router() -> Router {
     Router::new()
         .route("/", get(page))
+        .route("/fleet", get(page))
         .route("/jobs/{source}/{job_id}", get(page))
         .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .route(

@@ -316,9 +316,9 @@ export function chartChecks(server) {
       await open(JOB);
       equal(await page.locator("#downloads input[type=radio]").count(), 0, "nothing to choose while all is shown");
       equal(await hrefs(), ["parquet", "arrow", "csv", "json", "openmetrics"].map((format) => `format=${format}`), "whole job");
-      await page.locator("#download").click();
+      await page.locator("#downloads-button").click();
       const menu = await page.locator("#downloads").boundingBox();
-      const button = await page.locator("#download").boundingBox();
+      const button = await page.locator("#downloads-button").boundingBox();
       truth(menu.y >= button.y + button.height && Math.abs(menu.x + menu.width - button.x - button.width) < 2, `menu at ${JSON.stringify(menu)}`);
       for (const format of ["parquet", "csv"]) {
         const [file] = await Promise.all([page.waitForEvent("download"), page.locator(`#downloads a[href*="format=${format}"]`).click()]);

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { scenarios } from "./data.mjs";
+import { heatmap, sql, top, trends } from "./fleet-data.mjs";
 
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -16,6 +17,35 @@ function send(response, status, body, type, more = {}) {
 
 function problem(response, status, code, title, detail) {
   send(response, status, JSON.stringify({ type: "about:blank", title, status, code, detail, request_id: "req-01HZX4" }), "application/problem+json");
+}
+
+async function bodyOf(request) {
+  let text = "";
+  for await (const piece of request) text += piece;
+  return JSON.parse(text);
+}
+
+/** The newest archived job ended shortly before. */
+const begun = Date.now();
+let crowd = 0;
+
+/** The questions over many jobs; `broken` in a filter breaks one. */
+async function fleet(request, response, url) {
+  const name = url.pathname.slice("/api/v1/".length);
+  const query = url.searchParams;
+  if (query.get("project") === `broken/${name}`) return problem(response, 500, "internal", "The archive could not answer", "A segment could not be read.");
+  const json = (answer) => send(response, 200, JSON.stringify(answer), "application/json");
+  // A service that has too much to do at first.
+  if (query.get("region") === "crowded" && (crowd += 1) <= 6) return problem(response, 429, "overloaded", "Too many questions", "Ask again in a moment.");
+  if (name === "trends") return json(trends(query));
+  if (name === "top") return json(top(query));
+  if (name === "heatmap") return json(heatmap(query));
+  if (name === "export") return send(response, 200, `jobs as ${query.get("format")}`, "application/octet-stream", { "content-disposition": `attachment; filename="jobs.${query.get("format")}"` });
+  const asked = await bodyOf(request);
+  if (asked.query.includes("'broken'")) return problem(response, 400, "invalid_sql", "The query cannot be read", "There is no column of this name.");
+  if (asked.format !== "json") return send(response, 200, `${asked.format} of ${asked.query}`, "application/octet-stream");
+  const answer = sql(asked.query, begun);
+  return answer === null ? problem(response, 400, "invalid_sql", "The query cannot be read", asked.query) : json(answer);
 }
 
 function csv(profile) {
@@ -32,6 +62,10 @@ export async function serve(port = 0) {
     state.requests.push(request.url);
     if (state.delay > 0) await new Promise((done) => setTimeout(done, state.delay));
     const match = /^\/api\/v1\/jobs\/([^/]+)\/([^/]+)(\/profile)?$/.exec(url.pathname);
+    if (/^\/api\/v1\/(trends|top|heatmap|export|sql)$/.test(url.pathname)) {
+      if (state.failing) return problem(response, 503, "unavailable", "The archive is starting", "The index is being opened. Try again in a moment.");
+      return fleet(request, response, url);
+    }
     if (url.pathname === "/api/v1/jobs") {
       if (state.failing) return problem(response, 503, "unavailable", "The archive is starting", "The index is being opened. Try again in a moment.");
       const jobs = Object.entries(known).filter(([id]) => !/^(nulls|garbage|why-|verdict-)/.test(id)).map(([, make]) => make(9).job);

@@ -1,29 +1,11 @@
 // Checks of everything that is not a graph of a good job: states, errors, bad input, themes, accessibility, narrow pages.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { canvases, ready } from "./browser.mjs";
 import { shown } from "./charts.mjs";
 import { equal, truth } from "./check.mjs";
 import { closedList, HOSTILE } from "./data.mjs";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { axe, noSideways } from "./look.mjs";
 
 const panel = async (page) => (await page.textContent(".state")).replace(/\s+/g, " ");
-
-async function axe(page, what) {
-  // Through the debugger, because the page's policy rightly refuses inline script.
-  await page.evaluate(AXE);
-  const result = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  // A run that looked at next to nothing proves nothing.
-  truth(result.passes.length >= 15, `${what}: axe checked only ${result.passes.length} rules`);
-  const text = result.violations.map((one) => `${one.id}: ${one.help}\n  ${one.nodes.slice(0, 4).map((node) => `${node.target.join(" ")} ${node.failureSummary.split("\n")[1] ?? ""}`).join("\n  ")}`);
-  truth(result.violations.length === 0, `${what}: ${text.join("\n")}`);
-}
-
-async function noSideways(page, what) {
-  const [wide, width] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  truth(wide <= width, `${what} is ${wide} wide on a page of ${width}`);
-}
 
 /** [path, what is done before looking] */
 const PAGES = [
@@ -197,18 +179,6 @@ export function stateChecks(server) {
     ["ids with any character", async ({ page, open }) => {
       await open(`/jobs/gitlab/${encodeURIComponent("a/b c?d%")}`);
       equal(await page.locator(".plot").count(), 4, "graphs");
-    }],
-    ["list of jobs, older ones, and on to a job and back", async ({ page, open }) => {
-      await open("/");
-      const rows = await page.locator("table.jobs tbody tr").count();
-      truth(rows > 10, `${rows} rows`);
-      await page.getByRole("button", { name: "Older jobs" }).click();
-      await page.waitForFunction((old) => document.querySelectorAll("table.jobs tbody tr").length > old, rows);
-      await page.locator("table.jobs a").first().click();
-      await page.waitForSelector(".chart canvas");
-      equal(new URL(page.url()).pathname, "/jobs/gitlab/4242", "address");
-      await page.goBack();
-      await page.waitForSelector("table.jobs");
     }],
     ["theme: system, switch, memory, address", async ({ page, open }) => {
       const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

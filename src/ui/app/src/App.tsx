@@ -1,7 +1,7 @@
 // The frame of every page: the top bar, the theme switch, and the page that the address names.
+import type { FunctionComponent } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { JobPage } from "./JobPage";
-import { ListPage } from "./ListPage";
 import { parsePath } from "./route";
 import { follow, usePath } from "./router";
 import { StatePanel } from "./StatePanel";
@@ -17,7 +17,7 @@ function useTheme(): Theme {
   return theme;
 }
 
-function TopBar() {
+function TopBar({ page }: { page: string }) {
   const theme = useTheme();
   const other: Theme = theme === "dark" ? "light" : "dark";
   return (
@@ -29,7 +29,9 @@ function TopBar() {
         Tachograph
       </a>
       <nav aria-label="Pages">
-        <a href="/" onClick={follow}>Jobs</a>
+        {([["list", "/", "Jobs"], ["fleet", "/fleet", "Fleet"]] as const).map(([name, href, label]) => (
+          <a key={name} href={href} aria-current={page === name ? "page" : undefined} onClick={follow}>{label}</a>
+        ))}
       </nav>
       <button type="button" class="quiet" id="theme" onClick={() => setTheme(other)}>
         {other === "dark" ? "Dark" : "Light"} theme
@@ -38,21 +40,44 @@ function TopBar() {
   );
 }
 
+type Pages = Readonly<Record<"list" | "fleet", FunctionComponent>>;
+
+/** Kept once loaded, so that going to and fro shows no trace of it. */
+let pages: Pages | null = null;
+
+/** A page over many jobs: in a script of its own, so that a job's page stays small. */
+function Many({ page }: { page: keyof Pages }) {
+  const [state, setState] = useState<Pages | "failed" | null>(pages);
+  useEffect(() => {
+    if (state === null) import("./many").then((found) => setState(pages = found.PAGES), () => setState("failed"));
+  }, [state]);
+  if (state === "failed") {
+    return (
+      <StatePanel
+        title="A part of this page could not be loaded" text="The service did not send it: it may have been updated or stopped since this page was opened."
+        todo="Reload the page." actions={<button type="button" onClick={() => location.reload()}>Reload</button>}
+      />
+    );
+  }
+  const Page = state?.[page];
+  return Page === undefined ? <p aria-busy="true">Loading…</p> : <Page />;
+}
+
 export function App() {
   const route = parsePath(usePath());
   return (
     <>
       <a class="skip" href="#main">Skip to the content</a>
-      <TopBar />
+      <TopBar page={route.page} />
       <main id="main" tabIndex={-1}>
         {route.page === "job" ? (
           <JobPage key={`${route.source}/${route.jobId}`} source={route.source} jobId={route.jobId} />
-        ) : route.page === "list" ? (
-          <ListPage />
+        ) : route.page !== "nowhere" ? (
+          <Many page={route.page} />
         ) : (
           <StatePanel
             title="There is no such page"
-            text="The address does not name a job. A job's page is /jobs/{source}/{job_id}."
+            text="A job's page is /jobs/{source}/{job_id}, that of all jobs /fleet."
             actions={<a href="/" onClick={follow}>See the newest jobs</a>}
           />
         )}

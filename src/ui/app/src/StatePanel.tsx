@@ -12,6 +12,21 @@ export function markReady(ready: boolean): void {
   else delete document.documentElement.dataset["ready"];
 }
 
+/** Says so as soon as what is now rendered is also drawn. */
+export function useReady(rendered: boolean): void {
+  useEffect(() => {
+    if (!rendered) {
+      markReady(false);
+      return undefined;
+    }
+    // Two frames: the first one draws, the second one comes after it.
+    let next = requestAnimationFrame(() => {
+      next = requestAnimationFrame(() => markReady(true));
+    });
+    return () => cancelAnimationFrame(next);
+  }, [rendered]);
+}
+
 /** Text with `code` in it. */
 export function Prose({ text }: { text: string }) {
   return <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;

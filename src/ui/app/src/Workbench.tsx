@@ -1,31 +1,29 @@
 // The graphs and everything that steers them: toolbar, section lanes, charts or sample table, keyboard, live region.
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { ChartPanel } from "./ChartPanel";
 import { announce, Cursor } from "./cursor";
 import { killRanges } from "./facts";
 import { bytes, count } from "./format";
 import { lowerBound, sparse, type Frame } from "./frame";
-import { Help } from "./Help";
-import { useKeys, type Action } from "./keys";
+import { useShortcuts } from "./Help";
+import { SHORTCUTS, type Action } from "./keys";
 import { Lanes } from "./Lanes";
 import { useDetail } from "./load";
 import { recall, remember } from "./memory";
 import { CHARTS } from "./metrics";
-import { readPalette } from "./palette";
+import { usePalette } from "./palette";
 import { WHOLE, type View } from "./route";
 import { SampleTable } from "./SampleTable";
 import { findSection, fit, neighbour, sectionKey, sectionRange, zoom, type Placed } from "./sections";
-import { markReady } from "./StatePanel";
+import { useReady } from "./StatePanel";
 import type { Clock } from "./ticks";
 import { Toolbar } from "./Toolbar";
 import type { Job, Range } from "./types";
+import { useWidth } from "./width";
 
 const CLOCKS: readonly Clock[] = ["job", "local", "utc"];
 const CLOCK_KEY = "tachograph.clock";
-const LETTERS_KEY = "tachograph.letters";
-
-/** What fits on an upright A4 or letter page. */
-const PAPER_WIDTH = 690;
+const MOUSE = [["drag", "zoom all graphs to a time"], ["double-click", "show the whole job"]] as const;
 
 interface Props {
   job: Job;
@@ -49,38 +47,14 @@ export function shownRange(view: View, section: Placed | null, window: Range, sm
   return section === null ? window : sectionRange(section, window, smallest);
 }
 
-function useWidth(): [{ current: HTMLDivElement | null }, number] {
-  const host = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = host.current;
-    if (element === null) return undefined;
-    const measure = (): void => setWidth(Math.floor(element.clientWidth));
-    const print = (): void => setWidth(PAPER_WIDTH);
-    const watch = new ResizeObserver(measure);
-    watch.observe(element);
-    addEventListener("beforeprint", print);
-    addEventListener("afterprint", measure);
-    measure();
-    return () => {
-      watch.disconnect();
-      removeEventListener("beforeprint", print);
-      removeEventListener("afterprint", measure);
-    };
-  }, []);
-  return [host, width];
-}
-
 export function Workbench({ job, frame: overview, placed, window, view, setView }: Props) {
   const cursor = useMemo(() => new Cursor(), []);
   const [clock, setClock] = useState<Clock>(() => CLOCKS.find((kind) => kind === recall(CLOCK_KEY)) ?? "job");
   const [toCapacity, setToCapacity] = useState(true);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set<string>());
   const [table, setTable] = useState(false);
-  const [help, setHelp] = useState(false);
-  const [letters, setLetters] = useState(recall(LETTERS_KEY) !== "off");
   const [said, say] = useState("");
-  const [palette, setPalette] = useState(readPalette);
+  const palette = usePalette();
   const [host, width] = useWidth();
 
   const smallest = smallestRange(job, overview);
@@ -90,19 +64,7 @@ export function Workbench({ job, frame: overview, placed, window, view, setView 
   const zoomed = range.from > window.from || range.to < window.to;
   const ooms = useMemo(() => killRanges(frame), [frame]);
 
-  useLayoutEffect(() => {
-    const changed = (): void => setPalette(readPalette());
-    addEventListener("themechange", changed);
-    return () => removeEventListener("themechange", changed);
-  }, []);
-  useEffect(() => {
-    if (width === 0) return undefined;
-    // Two frames: the first one draws, the second one comes after it.
-    let next = requestAnimationFrame(() => {
-      next = requestAnimationFrame(() => markReady(true));
-    });
-    return () => cancelAnimationFrame(next);
-  }, [width > 0]);
+  useReady(width > 0);
 
   const setRange = (next: Range | null, keep: boolean): void =>
     setView(keep && view.section !== null ? { ...view, range: next } : { ...WHOLE, range: next });
@@ -142,8 +104,7 @@ export function Workbench({ job, frame: overview, placed, window, view, setView 
     goSection(next);
     say(`Section ${next.label}`);
   };
-  const actions: Record<Action, () => void> = {
-    help: () => setHelp(true),
+  const actions: Record<Exclude<Action, "help">, () => void> = {
     download: () => document.getElementById("downloads")?.togglePopover(),
     table: () => setTable((shown) => !shown),
     zoomIn: () => zoomBy(0.5),
@@ -161,7 +122,7 @@ export function Workbench({ job, frame: overview, placed, window, view, setView 
     scale: () => setToCapacity((on) => !on),
     clear: () => cursor.move(null),
   };
-  useKeys((action) => actions[action](), letters);
+  const [act, help] = useShortcuts(SHORTCUTS, MOUSE, actions);
 
   const { cpuCount, memoryTotal } = job.machine;
   const capacities = {
@@ -178,7 +139,7 @@ export function Workbench({ job, frame: overview, placed, window, view, setView 
     <section class="bench" aria-label="Resource usage over time">
       <Toolbar
         job={job} range={range} window={window} zoomed={zoomed} thinned={sparse(frame, range)} section={section} clock={clock} setClock={setClockTo}
-        toCapacity={toCapacity} table={table} act={(action) => actions[action]()}
+        toCapacity={toCapacity} table={table} act={act}
       />
       <div ref={host} class="stage">
         {placed.length > 0 && width > 0 && (
@@ -207,16 +168,7 @@ export function Workbench({ job, frame: overview, placed, window, view, setView 
         )}
       </div>
       <p class="unseen" aria-live="polite" id="announcer">{said}</p>
-      {help && (
-        <Help
-          letters={letters}
-          setLetters={(on) => {
-            remember(LETTERS_KEY, on ? "on" : "off");
-            setLetters(on);
-          }}
-          close={() => setHelp(false)}
-        />
-      )}
+      {help}
     </section>
   );
 }

@@ -1,7 +1,7 @@
 // Talks to the service: builds addresses, reads JSON, and turns every failure into one kind of error with a reason.
 import { PROFILE_METRICS } from "./metrics";
-import { readJob, readList, readProblem, readProfile, type Problem } from "./parse";
-import type { Job, JobList, Profile, Range } from "./types";
+import { readJob, readProblem, readProfile, type Problem } from "./parse";
+import type { Job, Profile, Range } from "./types";
 
 const TIMEOUT_MS = 30_000;
 
@@ -17,6 +17,12 @@ export class ApiError extends Error {
 /** Status 0 stands for "no answer at all". */
 function noAnswer(title: string, detail: string): ApiError {
   return new ApiError({ status: 0, code: null, title, detail, requestId: null });
+}
+
+export function problemOf(error: unknown): Problem {
+  if (error instanceof ApiError) return error.problem;
+  const detail = error instanceof Error ? error.message : String(error);
+  return { status: 0, code: null, title: "The page failed", detail, requestId: null };
 }
 
 export function jobApi(source: string, jobId: string): string {
@@ -61,21 +67,20 @@ export function curl(url: string): string {
   return `curl -fOJ '${url.replaceAll("'", "%27")}'`;
 }
 
-async function get(url: string, signal: AbortSignal): Promise<unknown> {
+/** One request and what `read` makes of a good answer to it. */
+export async function ask<T>(url: string, signal: AbortSignal, read: (response: Response) => Promise<T>, init: RequestInit = {}): Promise<T> {
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   signal.addEventListener("abort", stop);
   const timer = setTimeout(stop, TIMEOUT_MS);
   try {
-    const response = await fetch(url, { headers: { accept: "application/json" }, signal: abort.signal });
-    const body: unknown = await response.json().catch(() => null);
+    const response = await fetch(url, { ...init, headers: { accept: "application/json", ...init.headers }, signal: abort.signal });
     if (!response.ok) {
-      const problem = readProblem(response.status, body);
+      const problem = readProblem(response.status, await response.json().catch(() => null));
       problem.requestId ??= response.headers.get("x-request-id");
       throw new ApiError(problem);
     }
-    if (body === null) throw noAnswer("The answer is not JSON", "The server, or a proxy before it, sent something else.");
-    return body;
+    return await read(response);
   } catch (error) {
     if (error instanceof ApiError || signal.aborted) throw error;
     if (abort.signal.aborted) throw noAnswer("No answer in time", `The server did not answer within ${TIMEOUT_MS / 1000} s.`);
@@ -84,6 +89,16 @@ async function get(url: string, signal: AbortSignal): Promise<unknown> {
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);
   }
+}
+
+async function json(response: Response): Promise<unknown> {
+  const body: unknown = await response.json().catch(() => null);
+  if (body === null) throw noAnswer("The answer is not JSON", "The server, or a proxy before it, sent something else.");
+  return body;
+}
+
+export function get(url: string, signal: AbortSignal): Promise<unknown> {
+  return ask(url, signal, json);
 }
 
 export async function fetchJob(source: string, jobId: string, signal: AbortSignal): Promise<Job> {
@@ -98,10 +113,4 @@ export function wantedPoints(): number {
 export async function fetchProfile(source: string, jobId: string, part: Part, signal: AbortSignal): Promise<Profile> {
   const query = { metrics: PROFILE_METRICS.join(","), points: String(wantedPoints()) };
   return readProfile(await get(profileUrl(source, jobId, part, query), signal));
-}
-
-export async function fetchList(cursor: string | null, signal: AbortSignal): Promise<JobList> {
-  const search = new URLSearchParams({ limit: "50" });
-  if (cursor !== null) search.set("cursor", cursor);
-  return readList(await get(`/api/v1/jobs?${search}`, signal));
 }

@@ -1,19 +1,20 @@
-// The keyboard: one table of shortcuts that both the handler and the help dialog use.
+// The keyboard: one table of shortcuts per page, that both the handler and the help dialog use.
 import { useEffect, useRef } from "preact/hooks";
 
 export type Action =
   | "help" | "table" | "zoomIn" | "zoomOut" | "reset" | "nextSection" | "previousSection"
   | "right" | "left" | "farRight" | "farLeft" | "first" | "last" | "clock" | "scale" | "download" | "clear";
 
-export interface Shortcut {
-  action: Action;
+export interface Shortcut<A> {
+  action: A;
   keys: readonly string[];
   shown: string;
   does: string;
   shift?: boolean;
 }
 
-export const SHORTCUTS: readonly Shortcut[] = [
+/** Those of the job page. */
+export const SHORTCUTS: readonly Shortcut<Action>[] = [
   { action: "right", keys: ["ArrowRight"], shown: "→", does: "cursor to the next sample" },
   { action: "left", keys: ["ArrowLeft"], shown: "←", does: "cursor to the previous sample" },
   { action: "farRight", keys: ["ArrowRight"], shown: "Shift →", does: "ten samples on", shift: true },
@@ -41,13 +42,13 @@ function taken(event: KeyboardEvent): boolean {
   return /^(Arrow|Home|End)/.test(event.key) && target.closest("[data-own-keys]") !== null;
 }
 
-export function findShortcut(key: string, shift: boolean): Shortcut | null {
-  const matching = SHORTCUTS.filter((shortcut) => shortcut.keys.includes(key));
+export function findShortcut<A>(table: readonly Shortcut<A>[], key: string, shift: boolean): Shortcut<A> | null {
+  const matching = table.filter((shortcut) => shortcut.keys.includes(key));
   return matching.find((shortcut) => (shortcut.shift ?? false) === shift) ?? matching.find((shortcut) => shortcut.shift !== true) ?? null;
 }
 
 /** Single letters can be switched off (WCAG 2.1.4): speech input would set them off by accident. */
-export function useKeys(run: (action: Action) => void, letters: boolean): void {
+export function useKeys<A>(table: readonly Shortcut<A>[], run: (action: A) => void, letters: boolean): void {
   const latest = useRef(run);
   latest.current = run;
   useEffect(() => {
@@ -56,7 +57,7 @@ export function useKeys(run: (action: Action) => void, letters: boolean): void {
       if (!letters && event.key.length === 1) return;
       // An open dialog has all keys; an open menu needs Escape for itself.
       if (document.querySelector(event.key === "Escape" ? "dialog[open], :popover-open" : "dialog[open]") !== null) return;
-      const shortcut = findShortcut(event.key, event.shiftKey);
+      const shortcut = findShortcut(table, event.key, event.shiftKey);
       if (shortcut === null) return;
       event.preventDefault();
       latest.current(shortcut.action);

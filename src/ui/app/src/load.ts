@@ -2,7 +2,7 @@
 // newer is complete, so that nothing flickers; a failed refresh keeps the old page and says so. A long job comes with its
 // extremes only; what is zoomed to is then loaded in full, or with the extremes of smaller parts.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError, fetchJob, fetchProfile } from "./api";
+import { fetchJob, fetchProfile, problemOf } from "./api";
 import { buildFrame, refine, sparse, type Frame } from "./frame";
 import type { Problem } from "./parse";
 import type { Job, Profile, Range } from "./types";
@@ -22,12 +22,6 @@ export interface Loaded {
 }
 
 export type Load = { phase: "loading" } | { phase: "failed"; problem: Problem } | ({ phase: "ready" } & Loaded);
-
-function problemOf(error: unknown): Problem {
-  if (error instanceof ApiError) return error.problem;
-  const detail = error instanceof Error ? error.message : String(error);
-  return { status: 0, code: null, title: "The page failed", detail, requestId: null };
-}
 
 async function load(source: string, jobId: string, before: Load, signal: AbortSignal): Promise<Load> {
   // Both at once: the first chart should not wait for two round trips.

@@ -29,7 +29,7 @@ function span(u: uPlot, range: Range): { left: number; width: number } | null {
   return to > from ? { left: from, width: to - from } : null;
 }
 
-function hatch(u: uPlot, palette: Palette): CanvasPattern | string {
+export function hatch(u: uPlot, palette: Palette): CanvasPattern | string {
   const size = Math.round(8 * ratio(u));
   const tile = document.createElement("canvas");
   tile.width = size;

@@ -11,15 +11,15 @@ const LONGEST = 300;
 /** The largest Unix time a Date can hold. */
 const LAST_DATE = 8.64e15;
 
-function object(value: unknown): Json {
+export function object(value: unknown): Json {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : NONE;
 }
 
-function list(value: unknown): readonly unknown[] {
+export function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function number(value: unknown): Cell {
+export function number(value: unknown): Cell {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
@@ -37,13 +37,13 @@ export function shorten(value: string): string {
   return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
 }
 
-function text(value: unknown): string | null {
+export function text(value: unknown): string | null {
   if (typeof value === "number") return String(value);
   return typeof value !== "string" || value.trim() === "" ? null : shorten(value);
 }
 
 /** An identity is used in addresses, so it is never shortened. */
-function identity(value: unknown): string {
+export function identity(value: unknown): string {
   return typeof value === "string" ? value : typeof value === "number" ? String(value) : "";
 }
 

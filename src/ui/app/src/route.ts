@@ -1,7 +1,7 @@
 // Which page an address means, and which part of the job it shows (range and section live in the query string).
 import type { Range } from "./types";
 
-export type Route = { page: "list" } | { page: "job"; source: string; jobId: string } | { page: "nowhere" };
+export type Route = { page: "list" } | { page: "fleet" } | { page: "job"; source: string; jobId: string } | { page: "nowhere" };
 
 /** `section` is `name`, or `name#ordinal` for repeated names, as in the API. */
 export interface View {
@@ -21,6 +21,7 @@ function decode(part: string): string | null {
 
 export function parsePath(path: string): Route {
   if (path === "/" || path === "") return { page: "list" };
+  if (/^\/fleet\/?$/.test(path)) return { page: "fleet" };
   const match = /^\/jobs\/([^/]+)\/([^/]+)\/?$/.exec(path);
   if (match === null) return { page: "nowhere" };
   const source = decode(match[1] ?? "");
@@ -28,7 +29,8 @@ export function parsePath(path: string): Route {
   return source === null || jobId === null ? { page: "nowhere" } : { page: "job", source, jobId };
 }
 
-function instant(value: string | null): number | null {
+/** Unix milliseconds or RFC 3339. */
+export function instant(value: string | null): number | null {
   if (value === null || value.trim() === "") return null;
   const ms = /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : Date.parse(value);
   return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? ms : null;

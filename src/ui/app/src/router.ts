@@ -9,7 +9,7 @@ export function go(url: string): void {
   dispatchEvent(new Event(CHANGED));
 }
 
-function useAddress<T>(read: () => T): T {
+export function useAddress<T>(read: () => T): T {
   const [, again] = useState(0);
   useEffect(() => {
     const changed = (): void => again((count) => count + 1);

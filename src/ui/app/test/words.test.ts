@@ -147,10 +147,10 @@ describe("axes, keys, metrics", () => {
   test("every key has one meaning", () => {
     const seen = SHORTCUTS.flatMap((one) => one.keys.map((key) => `${one.shift === true}${key}`));
     expect(new Set(seen).size).toBe(seen.length);
-    for (const one of SHORTCUTS) for (const key of one.keys) expect(findShortcut(key, one.shift ?? false)).toBe(one);
-    expect(findShortcut("?", true)?.action).toBe("help");
-    expect(findShortcut("Home", false)).toBeNull();
-    expect(findShortcut("x", false)).toBeNull();
+    for (const one of SHORTCUTS) for (const key of one.keys) expect(findShortcut(SHORTCUTS, key, one.shift ?? false)).toBe(one);
+    expect(findShortcut(SHORTCUTS, "?", true)?.action).toBe("help");
+    expect(findShortcut(SHORTCUTS, "Home", false)).toBeNull();
+    expect(findShortcut(SHORTCUTS, "x", false)).toBeNull();
   });
   test("units", () => {
     expect(unitOf("x_bytes_per_second")).toBe("byteRate");
