@@ -18,6 +18,7 @@ fn open(root: &Path) -> Bench {
     Bench {
         root: tempfile::tempdir().unwrap(),
         archive: Some(archive),
+        clock: SystemClock::shared(),
     }
 }
 

@@ -13,12 +13,7 @@ const HOUR_MS: i64 = 3_600_000;
 fn life(jump_ms: i64, at: usize) -> usize {
     let now = TimestampMs(START + 86_400_000);
     let clock = ManualClock::at(now);
-    let root = tempfile::tempdir().unwrap();
-    let open = || Archive::open(root.path(), Settings::default(), Arc::clone(&clock) as _).unwrap();
-    let mut bench = Bench {
-        archive: Some(open()),
-        root: tempfile::tempdir().unwrap(),
-    };
+    let mut bench = Bench::at(Arc::<ManualClock>::clone(&clock));
     let mut step = 0;
     let mut jump = || {
         if step == at {
@@ -32,8 +27,7 @@ fn life(jump_ms: i64, at: usize) -> usize {
     assert_eq!(bench.archive().pending_count().unwrap(), 1);
     assert_eq!(bench.staged(0, 4), Staged::Archived);
     jump();
-    bench.archive = None;
-    bench.archive = Some(open());
+    bench.reopen();
     jump();
     let mut looks = 0;
     while bench.archive().seal_due().unwrap().is_empty() {

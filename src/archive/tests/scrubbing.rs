@@ -4,7 +4,7 @@ use super::*;
 use crate::archive::Scrubbed;
 use crate::segment::dir::Table;
 use crate::testkit::clock::ManualClock;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Long after the jobs of the other tests: no Prometheus remembers them.
@@ -19,15 +19,8 @@ impl Held {
     /// An archive with a clock that stands at `now`, and `segments` of one job each.
     fn new(now: i64, segments: i64) -> Self {
         let clock = ManualClock::at(TimestampMs(now));
-        let root = tempfile::tempdir().unwrap();
-        let open = |path: &Path| {
-            Archive::open(path, Settings::default(), Arc::clone(&clock) as _).unwrap()
-        };
-        let archive = Some(open(root.path()));
-        let held = Self {
-            bench: Bench { root, archive },
-            clock,
-        };
+        let bench = Bench::at(Arc::<ManualClock>::clone(&clock));
+        let held = Self { bench, clock };
         for number in 0..segments {
             held.bench.archived(number, 4);
             held.bench.archive().seal_all().unwrap();
@@ -73,10 +66,7 @@ fn a_pass_takes_every_segment_once_rests_and_goes_on_after_a_restart() {
         assert_eq!(archive.scrub_due().unwrap(), Scrubbed::default());
     }
     assert_eq!(archive.last_scrub().unwrap(), None);
-    held.bench.archive = None;
-    let clock = Arc::clone(&held.clock) as _;
-    let reopened = Archive::open(held.bench.root.path(), Settings::default(), clock);
-    held.bench.archive = Some(reopened.unwrap());
+    held.bench.reopen();
     let segments = [0; 3].map(|_| held.scrub());
     assert_eq!(segments.map(|done| done.segments), [1, 1, 0]);
     assert!(segments[2].pass_finished);
