@@ -172,7 +172,9 @@ impl Shared {
     }
 
     fn update(&self, kind: Kind, change: impl FnOnce(&mut Status)) {
-        self.last().get_mut(&kind).map_or((), change);
+        if let Some(status) = self.last().get_mut(&kind) {
+            change(status);
+        }
     }
 
     fn work(&self, wish: Wish) -> Result<Outcome> {

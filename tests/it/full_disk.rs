@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const SIZE: &str = "size=96m";
+const SIZE: &str = "size=256m";
 const SECTIONS: usize = 1_500;
 const RESERVE_BYTES: u64 = 16 << 20;
 /// What the service may need to notice that space has returned.
@@ -62,7 +62,10 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _best_effort = Command::new("umount").arg(self.place.path()).status();
+        let _best_effort = Command::new("umount")
+            .arg("-l")
+            .arg(self.place.path())
+            .status();
     }
 }
 

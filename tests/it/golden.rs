@@ -181,8 +181,17 @@ fn update() {
         std::fs::remove_dir_all(&root).unwrap();
     }
     make(&root);
-    for name in ["LOCK", "index/LOCK", "index/LOG"] {
-        std::fs::remove_file(root.join(name)).unwrap();
+    // What only says how it was made.
+    std::fs::remove_file(root.join("LOCK")).unwrap();
+    for entry in std::fs::read_dir(root.join("index")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if ["LOCK", "LOG", "OPTIONS"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
+            std::fs::remove_file(&path).unwrap();
+        }
     }
     let copied = tempfile::tempdir().unwrap();
     copy(&root, copied.path());

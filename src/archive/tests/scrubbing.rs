@@ -4,7 +4,7 @@ use super::*;
 use crate::archive::Scrubbed;
 use crate::segment::dir::Table;
 use crate::testkit::clock::ManualClock;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Long after the jobs of the other tests: no Prometheus remembers them.
@@ -41,7 +41,7 @@ impl Held {
     }
 }
 
-fn flip(path: &PathBuf) -> Vec<u8> {
+fn flip(path: &Path) -> Vec<u8> {
     let sound = std::fs::read(path).unwrap();
     let mut bytes = sound.clone();
     // In the first page, which only a reader of that column meets.

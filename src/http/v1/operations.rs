@@ -162,7 +162,7 @@ pub(in crate::http) async fn last_backup(
 /// Begin a verification of the whole archive. `GET` says how it goes.
 #[utoipa::path(
     post, path = "/api/v1/admin/verify", tag = "operations", request_body = VerifyRequest,
-    responses((status = 202, body = OperationBody), (status = 409, body = Problem, content_type = "application/problem+json"))
+    responses((status = 202, body = OperationBody), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"))
 )]
 pub(in crate::http) async fn verify(
     State(services): State<Services>,
