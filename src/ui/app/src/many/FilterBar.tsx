@@ -1,6 +1,6 @@
 // Which jobs the page is about: time buttons, a chip for each filter, and a menu that offers the most frequent values
 // with the number of their jobs.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Menu } from "../Menu";
 import type { Range } from "../types";
 import { readable, verdictWords } from "../words";
@@ -11,7 +11,7 @@ import { fieldLabel, FIELDS, SPANS, type Field, type Filters, type Span } from "
 import { compact } from "./units";
 import { valuesQuestion } from "./view";
 
-const OFFERED = 12;
+const MOST_VALUES = 12;
 
 interface Props {
   filters: Filters;
@@ -43,7 +43,6 @@ function Values({ field, filters, range, take }: { field: Field; filters: Filter
   const answer = useAnswer(valuesQuestion(field, filters, range), askTop);
   const wanted = typed.trim().toLowerCase();
   const rows = (answer.value?.rows ?? []).filter((row) => row.filters !== null && row.key.toLowerCase().includes(wanted));
-  useEffect(() => setTyped(""), [field]);
   const key = (event: KeyboardEvent): void => {
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     const buttons = [...(list.current?.querySelectorAll("button") ?? [])];
@@ -63,7 +62,7 @@ function Values({ field, filters, range, take }: { field: Field; filters: Filter
     }}>
       <input id="filter-text" type="text" autocomplete="off" aria-label={`${fieldLabel(field)}: type to narrow, Enter takes the text as it is`} placeholder={`Find a ${fieldLabel(field).toLowerCase()}`} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
       <ul class="choices" ref={list} aria-label="Values" aria-busy={answer.busy}>
-        {rows.slice(0, OFFERED).map((row) => (
+        {rows.slice(0, MOST_VALUES).map((row) => (
           <li key={row.key}>
             <button type="button" onClick={() => row.filters !== null && take(row.filters)}>
               <span class="foreign">{row.key}</span> <span class="small">{compact(row.jobs)}</span>
@@ -78,7 +77,7 @@ function Values({ field, filters, range, take }: { field: Field; filters: Filter
         {answer.problem !== null ? "The values cannot be counted now. Type one, and press Enter."
           : answer.busy && answer.value === null ? "Counting…"
             : rows.length === 0 && typed.trim() === "" ? "No jobs in this time have one."
-              : rows.length > OFFERED ? `${rows.length - OFFERED} more; type to find them.` : ""}
+              : rows.length > MOST_VALUES ? `${rows.length - MOST_VALUES} more; type to find them.` : ""}
       </p>
     </form>
   );
@@ -99,7 +98,7 @@ function AddFilter({ filters, setFilters, range, fields }: Pick<Props, "filters"
           <button key={one} type="button" autofocus={index === 0} aria-pressed={one === field} onClick={() => setField(one)}>{fieldLabel(one)}</button>
         ))}
       </div>
-      {open && <Values field={field} filters={filters} range={range} take={take} />}
+      {open && <Values key={field} field={field} filters={filters} range={range} take={take} />}
     </Menu>
   );
 }

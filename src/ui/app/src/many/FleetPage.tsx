@@ -15,7 +15,7 @@ import { useAnswer } from "./ask";
 import { ahead as aheadOf, dayLabel, rangeLabel } from "./calendar";
 import { facts, type Fact } from "./facts";
 import { FilterBar } from "./FilterBar";
-import { DAY, FIELDS, rangeOf, SPANS } from "./filters";
+import { DAY, OFFERED, rangeOf, SPANS } from "./filters";
 import { HeatPanel } from "./HeatPanel";
 import { Name } from "./Panel";
 import { TopPanel } from "./TopPanel";
@@ -24,7 +24,7 @@ import { TrendPanel, type TrendMoves } from "./TrendPanel";
 import { findMetric, HEATS, jobsUrl, questions, readView, USES, USUAL_SPAN, viewSearch, type View } from "./view";
 
 const CLOCK_KEY = "tachograph.clock";
-const FILTERS = FIELDS.filter((field) => field !== "verdict");
+
 const SHORTEST = 10 * 60_000;
 
 type Action =
@@ -190,7 +190,7 @@ export function FleetPage() {
       </div>
       <FilterBar
         filters={view.filters} setFilters={(filters) => set({ filters })} span={view.span} setSpan={(next) => set({ span: next ?? USUAL_SPAN })}
-        range={range} utc={utc} any={false} fields={FILTERS}
+        range={range} utc={utc} any={false} fields={OFFERED}
       />
       {empty ? <Nothing view={view} range={range} utc={utc} set={set} /> : (
         <>

@@ -12,7 +12,7 @@ import type { Cell, Job, JobList } from "../types";
 import { readable, reasonWords, stateWords, statusTone, verdictTone, verdictWords } from "../words";
 import { askSql, useAnswer } from "./ask";
 import { FilterBar, without } from "./FilterBar";
-import { FIELDS, rangeOf, type Field, type Filters } from "./filters";
+import { OFFERED, rangeOf, type Filters } from "./filters";
 import { ClockSwitch, useClock } from "./FleetPage";
 import { hourWords } from "./heat";
 import { countSql, fileSql, listingSearch, listSql, listUrl, PAGE, plainList, readCounts, readListing, readRow, type Counts, type Listing, type Sort } from "./listing";
@@ -145,7 +145,7 @@ function walk(step: number): void {
 }
 
 async function loadList(question: string, signal: AbortSignal): Promise<JobList> {
-  if (!question.startsWith("select ")) return readList(await get(question, signal));
+  if (question.startsWith("/")) return readList(await get(question, signal));
   const jobs = (await askSql(question, signal)).map(readRow);
   return { jobs: jobs.slice(0, PAGE), next: jobs.length > PAGE ? "more" : null };
 }
@@ -207,7 +207,7 @@ export function ListPage() {
       <SearchBox span={listing.span} take={(more) => setFilters({ ...filters, ...more })} />
       <FilterBar
         filters={filters} setFilters={setFilters} span={listing.span} setSpan={(span) => set({ span })} range={range} utc={utc} any
-        fields={FIELDS.filter((field: Field) => field !== "verdict" && field !== "status")}
+        fields={OFFERED.filter((field) => field !== "status")}
         more={listing.hour === null ? [] : [{ label: "Hour", text: hourWords(listing.hour), remove: () => set({ hour: null }) }]}
       />
       {counts !== null && counted.problem === null && (

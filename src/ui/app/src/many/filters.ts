@@ -7,6 +7,9 @@ export const FIELDS = ["source", "project", "name", "ref", "runner", "machine", 
 export type Field = (typeof FIELDS)[number];
 export type Filters = Readonly<Partial<Record<Field, string>>>;
 
+/** What a menu of filters offers, in this order; verdicts have a place of their own. */
+export const OFFERED: readonly Field[] = ["project", "name", "ref", "runner", "machine_type", "region", "status", "machine", "source"];
+
 const LABELS: Readonly<Record<Field, string>> = {
   source: "Source", project: "Project", name: "Job name", ref: "Ref", runner: "Runner", machine: "Machine",
   machine_type: "Machine type", region: "Region", status: "Status", verdict: "Data",
@@ -47,7 +50,7 @@ export const SPANS = [
   { name: "24h", label: "24 h", long: "the last 24 hours", length: DAY, bucket: HOUR },
   { name: "7d", label: "7 d", long: "the last 7 days", length: 7 * DAY, bucket: 6 * HOUR },
   { name: "30d", label: "30 d", long: "the last 30 days", length: 30 * DAY, bucket: DAY },
-  { name: "90d", label: "90 d", long: "the last 90 days", length: 90 * DAY, bucket: DAY },
+  { name: "90d", label: "90 d", long: "the last 90 days", length: 91 * DAY, bucket: 7 * DAY },
   { name: "1y", label: "1 y", long: "the last year", length: 364 * DAY, bucket: 7 * DAY },
 ] as const;
 export type SpanName = (typeof SPANS)[number]["name"];
