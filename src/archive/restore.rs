@@ -6,11 +6,11 @@
 use super::Archive;
 use super::backup::{MANIFEST, Manifest, ManifestFile, VERSION};
 use super::segments::numbers_of;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::index::keys::segments::SegmentId;
 use crate::index::{Changes, Index};
 use crate::num;
-use crate::segment::dir::copies;
+use crate::segment::dir::copies::{self, FileDigest};
 use crate::time::Date;
 use std::path::{Component, Path, PathBuf};
 
@@ -68,10 +68,14 @@ fn damaged(path: &str, what: &str) -> Error {
 fn bring(backup: &Path, to: &Path, file: &ManifestFile) -> Result<()> {
     let from = below(backup, file)?;
     let digest = copies::copy(&from, to)?;
-    if (digest.bytes, &digest.blake3) == (file.bytes, &file.blake3) {
+    if is_as_backed_up(&digest, file) {
         return Ok(());
     }
     Err(damaged(&file.path, "is not what was backed up"))
+}
+
+fn is_as_backed_up(digest: &FileDigest, file: &ManifestFile) -> bool {
+    (digest.bytes, &digest.blake3) == (file.bytes, &file.blake3)
 }
 
 /// Makes the data directory `root`, which must not be there or be empty, from a backup. Erasures that
@@ -131,12 +135,12 @@ fn take_over_erasures(newer: &Path, index: &Path) -> Result<u64> {
     Ok(taken)
 }
 
-/// Brings the files of one segment back from a backup into the data directory `root`, whose archive
-/// looks at them when it is opened. Says which segment it is.
+/// Brings the files of one segment back from a backup into the data directory `root`, whose archive is
+/// closed; files that are there and are not what was backed up are replaced. Says which segment it is.
 ///
 /// # Errors
-/// `NotFound` if the backup does not hold it, `Conflict` if its files are in place, `Data` if they are
-/// damaged in the backup, `Unavailable` for I/O errors.
+/// `NotFound` if the backup does not hold it, `Data` if its files are damaged in the backup,
+/// `Unavailable` for I/O errors.
 pub fn restore_segment(backup: &Path, root: &Path, seq: u64) -> Result<SegmentId> {
     let manifest = manifest(backup)?;
     let mut found = None;
@@ -149,20 +153,16 @@ pub fn restore_segment(backup: &Path, root: &Path, seq: u64) -> Result<SegmentId
         let Some(date) = date.filter(|_| is_it) else {
             continue;
         };
+        found = Some(SegmentId { date, seq });
         let target = below(root, file)?;
-        if copies::read_whole(&target)?.is_some() {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "segment_in_place",
-                format!("{} is there; move it away first", target.display()),
-            ));
+        if copies::digest_of(&target).is_ok_and(|there| is_as_backed_up(&there, file)) {
+            continue;
         }
         let part = root.join("tmp").join(format!("restored-{}", date.0));
         copies::remove_folder(&part)?;
         let whole = part.join("file");
         bring(backup, &whole, file)?;
         copies::put(&whole, &target)?;
-        found = Some(SegmentId { date, seq });
     }
     found.ok_or_else(|| {
         let text = format!("the backup holds no segment {seq}");
