@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::index::keys::segments::SegmentId;
 use crate::index::{Changes, Index};
 use crate::num;
+use crate::segment::dir::DataDir;
 use crate::segment::dir::copies::{self, FileDigest};
 use crate::time::Date;
 use std::path::{Component, Path, PathBuf};
@@ -139,10 +140,11 @@ fn take_over_erasures(newer: &Path, index: &Path) -> Result<u64> {
 /// closed; files that are there and are not what was backed up are replaced. Says which segment it is.
 ///
 /// # Errors
-/// `NotFound` if the backup does not hold it, `Data` if its files are damaged in the backup,
+/// `NotFound` if the backup does not hold it, `Conflict` if a process holds `root`, `Data` if its files are damaged in the backup,
 /// `Unavailable` for I/O errors.
 pub fn restore_segment(backup: &Path, root: &Path, seq: u64) -> Result<SegmentId> {
     let manifest = manifest(backup)?;
+    let _held_by_nobody_else = DataDir::open(root)?;
     let mut found = None;
     for file in &manifest.files {
         let path = Path::new(&file.path);
