@@ -7,6 +7,7 @@ use super::Archive;
 use super::backup::{MANIFEST, Manifest, ManifestFile, VERSION};
 use super::segments::numbers_of;
 use crate::error::{Error, Result};
+use crate::index::keys::meta::Meta;
 use crate::index::keys::segments::SegmentId;
 use crate::index::{Changes, Index};
 use crate::num;
@@ -17,6 +18,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// Families that outlive every backup: what was erased since it was made stays erased.
 const OUTLIVING: [&str; 2] = ["tombstones", "erasures"];
+
+/// Sequences of numbers that name what may have been erased, and erasures themselves.
+const SEQUENCES: [&str; 4] = ["job", "project", "runner", "erasure"];
 
 /// What was restored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,7 +135,16 @@ fn take_over_erasures(newer: &Path, index: &Path) -> Result<u64> {
         }
     }
     if taken > 0 {
-        Index::open(index)?.write(&changes)?;
+        let index = Index::open(index)?;
+        // What was erased is known by its number: numbers given out since then are not given again.
+        for name in SEQUENCES {
+            let name = format!("seq.{name}");
+            let last = from.get::<Meta>(&name)?.max(index.get::<Meta>(&name)?);
+            if let Some(last) = last {
+                changes.put::<Meta>(&name, &last)?;
+            }
+        }
+        index.write(&changes)?;
     }
     Ok(taken)
 }
@@ -140,8 +153,8 @@ fn take_over_erasures(newer: &Path, index: &Path) -> Result<u64> {
 /// closed; files that are there and are not what was backed up are replaced. Says which segment it is.
 ///
 /// # Errors
-/// `NotFound` if the backup does not hold it, `Conflict` if a process holds `root`, `Data` if its files are damaged in the backup,
-/// `Unavailable` for I/O errors.
+/// `NotFound` if the backup does not hold it, `Conflict` if a process holds `root`, `Data` if its files
+/// are damaged in the backup, `Unavailable` for I/O errors.
 pub fn restore_segment(backup: &Path, root: &Path, seq: u64) -> Result<SegmentId> {
     let manifest = manifest(backup)?;
     let _held_by_nobody_else = DataDir::open(root)?;

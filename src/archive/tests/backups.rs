@@ -3,7 +3,8 @@
 //! `TACHOGRAPH_BACKUPS=50 cargo test ... backups -- --nocapture` makes so many.
 
 use super::*;
-use crate::archive::{Copying, manifest, restore, restore_segment};
+use crate::archive::{Copying, EraseTarget, manifest, restore, restore_segment};
+use crate::model::erasure::Fields;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
@@ -211,4 +212,24 @@ fn names_of_backups_stay_below_their_folder() {
     ] {
         assert!(place(name).is_err(), "{name}");
     }
+}
+
+#[test]
+fn what_was_erased_since_the_backup_stays_erased() {
+    let places = tempfile::tempdir().unwrap();
+    let (mut bench, backup) = backed_up(places.path());
+    let target = EraseTarget::Job(job(0));
+    bench.archive().erase(&target, Fields::default()).unwrap();
+    let newer = bench.closed(|root| root.to_owned());
+    let root = places.path().join("data");
+    let restored = restore(&backup, &root, Some(&newer), |_, _| {}).unwrap();
+    assert!(restored.tombstones > 0);
+    let restored = open(&root);
+    let find = |number| {
+        let found = restored
+            .archive()
+            .find(&Scope::local_operator(), &job(number));
+        found.unwrap().is_some()
+    };
+    assert!(!find(0) && find(1));
 }
