@@ -13,6 +13,7 @@ use crate::index::keys::meta::Meta;
 use crate::index::{Changes, Family, Index};
 use crate::limits;
 use crate::model::id::Archiver;
+use crate::segment::mark::Mark;
 use futures::channel::oneshot;
 use std::fmt;
 use std::future::Future;
@@ -162,13 +163,13 @@ impl fmt::Debug for Committer {
 }
 
 impl Committer {
-    pub(super) fn start(index: Arc<Index>) -> Result<Self> {
+    pub(super) fn start(index: Arc<Index>, mark: Mark) -> Result<Self> {
         let (queue, operations) = sync_channel(limits::COMMIT_QUEUE);
         let refusing = Arc::new(Refusing::default());
         let own = Arc::clone(&refusing);
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || run(&index, &operations, &own))
+            .spawn(move || run((&index, &mark), &operations, &own))
             .map_err(|error| {
                 Error::internal("the commit thread cannot start").with_source(error)
             })?;
@@ -288,7 +289,7 @@ impl Drop for OffAtEnd<'_> {
     }
 }
 
-fn run(index: &Index, operations: &Receiver<Operation>, refusing: &Refusing) {
+fn run((index, mark): (&Index, &Mark), operations: &Receiver<Operation>, refusing: &Refusing) {
     let mut answers: Vec<Answer> = Vec::new();
     // Dropped before the answers: who learns that its write is lost finds the archive not writable.
     let _off = OffAtEnd(&refusing.poisoned);
@@ -315,6 +316,9 @@ fn run(index: &Index, operations: &Receiver<Operation>, refusing: &Refusing) {
             answers.drain(..).for_each(|answer| answer(Ok(())));
         }
         let written = write(index, &batch, refusing);
+        if matches!(written, Written::Durable) && !batch.is_empty() {
+            mark.set(index.sequence());
+        }
         for answer in answers.drain(..) {
             answer(match written {
                 Written::Durable => Ok(()),
@@ -379,7 +383,8 @@ mod tests {
     fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
         let dir = tempfile::tempdir().unwrap();
         let index = Arc::new(Index::open(&dir.path().join("index")).unwrap());
-        let committer = Committer::start(Arc::clone(&index)).unwrap();
+        let (mark, _) = Mark::open(dir.path()).unwrap();
+        let committer = Committer::start(Arc::clone(&index), mark).unwrap();
         (dir, index, committer)
     }
 

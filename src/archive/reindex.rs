@@ -26,6 +26,7 @@ use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::index::{Family, Index};
 use crate::num;
 use crate::segment::dir::{DataDir, Table};
+use crate::segment::mark::Mark;
 use crate::time::SharedClock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,11 @@ impl Old {
                 return Ok(Self::default());
             }
         };
+        let (_, acknowledged) = Mark::open(&dir.index_path())?;
+        if acknowledged.is_some_and(|acknowledged| acknowledged > index.sequence()) {
+            let text = "the last changes that the old index acknowledged: its log is damaged";
+            found.lost.push(text.to_owned());
+        }
         let mut segments = BTreeMap::new();
         let read = index.salvage(Segments::NAME, |key, value| {
             if let (Ok(id), Ok(entry)) = (Segments::decode_key(key), Segments::decode_value(value))
@@ -175,12 +181,14 @@ pub fn reindex(
     let files = segment_files(&dir)?;
     let mut found = Reindexed::default();
     let old = Old::open(&dir, &mut found)?;
-    let fresh = Arc::new(Index::open(&dir.fresh_index_path()?)?);
+    let place = dir.fresh_index_path()?;
+    let fresh = Arc::new(Index::open(&place)?);
+    let (mark, _) = Mark::open(&place)?;
     let mut work = Work {
         dir: &dir,
         clock,
         old,
-        committer: Committer::start(Arc::clone(&fresh))?,
+        committer: Committer::start(Arc::clone(&fresh), mark)?,
         fresh,
         found,
         last_segment: last_number(&dir, &files)?,
