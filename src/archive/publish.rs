@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::keys::obsolete::ObsoleteSegments;
+use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::Segments;
 use crate::segment::dir::Table;
 use crate::time::Date;
@@ -85,6 +86,13 @@ impl Archive {
             }
             Ok(true)
         })?;
+        // Somebody may have put the files of a segment in quarantine back.
+        snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
+            for table in Table::ALL {
+                named.insert(self.dir.file_path(table, id.date, &quarantined.info.file));
+            }
+            Ok(true)
+        })?;
         let taken = snapshot
             .get::<Meta>(&"seq.segment".to_owned())?
             .unwrap_or(0);
@@ -100,7 +108,7 @@ impl Archive {
                     return Err(Error::data(
                         "index_older_than_segments",
                         format!(
-                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; restore both from one backup (nothing was changed)",
+                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; run tachograph reindex, or restore both from one backup (nothing was changed)",
                             path.display()
                         ),
                     ));

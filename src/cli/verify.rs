@@ -28,6 +28,18 @@ pub(super) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// A plain verification of that folder.
+    pub(super) fn of(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            deep: false,
+            json: false,
+            erased: None,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<()> {
     if let Some(texts) = &args.erased {
         must_be_archive(&args.data_dir)?;

@@ -22,7 +22,7 @@ pub(super) const MANIFEST_BYTES: usize = 16 << 10;
 const ROTATIONS_MAX: usize = 10_000;
 
 impl Index {
-    /// The number of the last write.
+    /// Number of the last change that was written; it never falls, but for what was lost.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.db().latest_sequence_number()

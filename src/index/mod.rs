@@ -8,9 +8,11 @@ pub mod blob;
 mod db;
 mod forget;
 pub mod keys;
+mod whole;
 pub mod wire;
 
 pub use db::{Changes, Index, Snapshot};
+pub use whole::Salvaged;
 
 use crate::error::{Error, Result};
 

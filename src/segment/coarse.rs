@@ -295,6 +295,13 @@ impl CoarseFile {
         Ok(self.runs.get_or_init(|| runs))
     }
 
+    /// Rows in it.
+    #[must_use]
+    pub fn row_count(&self) -> u64 {
+        let file = self.file.metadata.file_metadata();
+        file.num_rows().unsigned_abs()
+    }
+
     /// Sum over all rows, for comparing with [`CoarseWriter::sum`].
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use super::digest::Digests;
 use super::job_cells::{self, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
+use super::own_digest;
 use super::properties::{self, Storage, ValueEncoding};
 use super::samples::BuiltFile;
 use super::{SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY, parquet_error};
@@ -88,15 +89,29 @@ pub fn build(
     encoding: ValueEncoding,
     level: i32,
 ) -> Result<BuiltFile> {
+    let beside = Beside {
+        samples,
+        samples_5m: None,
+    };
+    build_beside(rows, beside, encoding, level)
+}
+
+/// As [`build`], for a segment that may have slices too.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_beside(
+    rows: &[SummarisedRow],
+    beside: Beside<'_>,
+    encoding: ValueEncoding,
+    level: i32,
+) -> Result<BuiltFile> {
     if !rows.is_sorted_by(|a, b| order(a, b) == Ordering::Less) {
         return Err(Error::internal("job rows were not written in sort order"));
     }
     let mut writer = JobsWriter::new(encoding, level, 0)?;
     writer.write(&batch_of(rows)?)?;
-    writer.finish(Beside {
-        samples,
-        samples_5m: None,
-    })
+    writer.finish(beside)
 }
 
 /// Rows as the file has them.
@@ -161,11 +176,15 @@ impl JobsWriter {
                 self.writer.append_key_value_metadata(pair);
             }
         }
+        // The last one: `own_digest` looks for it from the end.
+        self.writer
+            .append_key_value_metadata(own_digest::placeholder());
         let metadata = self
             .writer
             .finish()
             .map_err(parquet_error("closing a jobs file"))?;
-        let bytes = std::mem::take(self.writer.inner_mut());
+        let mut bytes = std::mem::take(self.writer.inner_mut());
+        own_digest::fill(&mut bytes)?;
         let digests = Digests::compute(&bytes, &metadata)?;
         Ok(BuiltFile {
             bytes,

@@ -7,6 +7,7 @@ pub mod fleet_body;
 pub mod job_body;
 pub mod job_event;
 pub mod jobs;
+pub mod operations;
 pub mod profile;
 mod profile_body;
 pub mod registry;
