@@ -13,6 +13,7 @@ use crate::index::keys::meta::Meta;
 use crate::index::{Changes, Family, Index};
 use crate::limits;
 use crate::model::id::Archiver;
+use crate::segment::mark::Mark;
 use futures::channel::oneshot;
 use std::fmt;
 use std::future::Future;
@@ -152,13 +153,13 @@ impl fmt::Debug for Committer {
 }
 
 impl Committer {
-    pub(super) fn start(index: Arc<Index>) -> Result<Self> {
+    pub(super) fn start(index: Arc<Index>, mark: Mark) -> Result<Self> {
         let (queue, operations) = sync_channel(limits::COMMIT_QUEUE);
         let poisoned = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&poisoned);
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || run(&index, &operations, &flag))
+            .spawn(move || run((&index, &mark), &operations, &flag))
             .map_err(|error| {
                 Error::internal("the commit thread cannot start").with_source(error)
             })?;
@@ -273,7 +274,7 @@ impl Drop for OffAtEnd<'_> {
     }
 }
 
-fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
+fn run((index, mark): (&Index, &Mark), operations: &Receiver<Operation>, poisoned: &AtomicBool) {
     let mut answers: Vec<Answer> = Vec::new();
     // Dropped before the answers: who learns that its write is lost finds the archive not writable.
     let _off = OffAtEnd(poisoned);
@@ -300,6 +301,9 @@ fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
             answers.drain(..).for_each(|answer| answer(Ok(())));
         }
         let written = write(index, &batch, poisoned);
+        if written && !batch.is_empty() {
+            mark.set(index.sequence());
+        }
         for answer in answers.drain(..) {
             answer(if written {
                 Ok(())
@@ -341,7 +345,8 @@ mod tests {
     fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
         let dir = tempfile::tempdir().unwrap();
         let index = Arc::new(Index::open(&dir.path().join("index")).unwrap());
-        let committer = Committer::start(Arc::clone(&index)).unwrap();
+        let (mark, _) = Mark::open(dir.path()).unwrap();
+        let committer = Committer::start(Arc::clone(&index), mark).unwrap();
         (dir, index, committer)
     }
 

@@ -55,6 +55,7 @@ use crate::index::{Index, keys};
 use crate::model::id::{Archiver, JobKey};
 use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
+use crate::segment::mark::Mark;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
@@ -119,11 +120,13 @@ impl Archive {
         let dir = DataDir::open(root)?;
         let index = Arc::new(Index::open(&dir.index_path())?);
         fault::step("open.index")?;
+        let (mark, acknowledged) = Mark::open(&dir.index_path())?;
+        refuse_lost_writes(index.sequence(), acknowledged)?;
         let archiver = match settings.archiver {
             Some(archiver) => archiver,
             None => Archiver::new(0)?,
         };
-        let committer = Committer::start(Arc::clone(&index))?;
+        let committer = Committer::start(Arc::clone(&index), mark)?;
         let staged = StagedDates::load(&index.snapshot())?;
         let rules = Arc::new(visible::Rules::load(&index.snapshot())?);
         let archive = Self {
@@ -181,6 +184,19 @@ impl Archive {
 /// A panic while holding it leaves only counters behind: they are still usable.
 fn locked(staged: &Mutex<StagedDates>) -> MutexGuard<'_, StagedDates> {
     staged.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the index holds everything that it acknowledged: damage of its log is silent otherwise.
+fn refuse_lost_writes(holds: u64, acknowledged: Option<u64>) -> Result<()> {
+    match acknowledged.filter(|acknowledged| holds < *acknowledged) {
+        Some(acknowledged) if !fault::omits("omit.mark") => Err(Error::data(
+            "index_log_damaged",
+            format!(
+                "the index ends at change {holds}, and {acknowledged} were acknowledged: its log is damaged; restore a backup, or remove index/COMMITTED to go on without what is lost"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The error of a caller whose work was dropped because the archive closes.

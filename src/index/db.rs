@@ -112,6 +112,12 @@ impl Index {
             .map_err(storage_error("writing"))
     }
 
+    /// Number of the last change that was written; it never falls, but for what was lost.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.db.latest_sequence_number()
+    }
+
     /// Bytes of the live data files of a family, after flushing it: for size figures.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod job_lists;
 pub mod jobs;
 pub mod jobs_merge;
 mod jobs_read;
+pub mod mark;
 mod pages;
 pub mod properties;
 pub mod runs;

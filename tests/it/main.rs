@@ -31,6 +31,8 @@ mod readers;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
