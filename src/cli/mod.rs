@@ -1,11 +1,14 @@
 //! The command line.
 
+mod backup;
 mod chart;
 mod client;
 mod demo;
 mod download;
 mod exit;
 mod out;
+mod reindex;
+mod restore;
 mod serve;
 mod show;
 mod verify;
@@ -34,6 +37,12 @@ enum Command {
     Show(show::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Make the index of a data directory anew.
+    Reindex(reindex::Args),
+    /// Make a backup of a data directory.
+    Backup(backup::Args),
+    /// Make a data directory from a backup.
+    Restore(restore::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -71,6 +80,9 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(args) => block_on(demo::run(args))?,
         Command::Show(args) => block_on(show::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Reindex(args) => reindex::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));

@@ -5,6 +5,7 @@ use super::{ops, problem, v1};
 use crate::archive::Archive;
 use crate::ingest::Intake;
 use crate::limits;
+use crate::operations::Operations;
 use crate::query::Query;
 use crate::telemetry::Metrics;
 use axum::extract::DefaultBodyLimit;
@@ -29,6 +30,7 @@ pub struct Services {
     pub query: Query,
     pub archive: Arc<Archive>,
     pub metrics: Arc<Metrics>,
+    pub operations: Operations,
 }
 
 #[derive(OpenApi)]
@@ -65,6 +67,14 @@ fn routes() -> OpenApiRouter<Services> {
         ))
         .routes(routes!(hooks::gitlab))
         .routes(routes!(v1::admin::seal))
+        .routes(routes!(
+            v1::operations::last_backup,
+            v1::operations::back_up
+        ))
+        .routes(routes!(
+            v1::operations::last_verification,
+            v1::operations::verify
+        ))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
