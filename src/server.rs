@@ -2,6 +2,7 @@
 
 mod maintenance;
 mod reload;
+mod scrubber;
 
 pub use reload::Reload;
 
@@ -15,6 +16,7 @@ use crate::http::{self, HookService, Services};
 use crate::ingest::{Housekeeping, Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
 use crate::model::registry::Declared;
+use crate::operations::Operations;
 use crate::outbound::Timeouts;
 use crate::query::Query;
 use crate::source_port::MetricSource;
@@ -25,6 +27,7 @@ use crate::ui;
 use reload::Reloader;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -45,6 +48,7 @@ pub struct Server {
     ci_timeouts: Timeouts,
     clock: SharedClock,
     declared: Declared,
+    backups: Option<PathBuf>,
     sources: watch::Sender<Arc<[GitlabSettings]>>,
     reload: Option<Reload>,
     /// How much of a core background work may take, in hundredths.
@@ -91,6 +95,7 @@ impl Server {
             ci_timeouts: Timeouts::default(),
             clock,
             declared: config.declared.clone(),
+            backups: config.backups.clone(),
             sources: watch::Sender::new(config.sources.clone().into()),
             reload: None,
             background_share: config.archive.compact.share_percent,
@@ -141,7 +146,12 @@ impl Server {
         let pool = BlockingPool::new(limits::BLOCKING_THREADS);
         let metrics = Metrics::new();
         let wake = Arc::new(Notify::new());
-        let (services, lookups) = self.services(&pool, &metrics, &wake)?;
+        let (operations, worker) = Operations::new(
+            Arc::clone(&self.archive),
+            Arc::clone(&self.clock),
+            self.backups.clone(),
+        );
+        let (services, lookups) = self.services(&pool, &metrics, &wake, operations)?;
         let intake = services.intake.clone();
         let house = services.housekeeping.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
@@ -171,12 +181,17 @@ impl Server {
         });
         supervisor.spawn(Phase::Pipeline, "pipeline", |token| pipeline.run(token));
         supervisor.spawn(Phase::Pipeline, "lookups", |token| lookups.run(token));
+        let (scrubbed, counted) = (Arc::clone(&archive), Arc::clone(&metrics));
         supervisor.spawn(Phase::Maintenance, "sealer", |token| {
             seal(archive, metrics, token)
         });
         supervisor.spawn(Phase::Maintenance, "maintenance", |token| {
             maintenance::run(house, token)
         });
+        supervisor.spawn(Phase::Maintenance, "scrubber", |token| {
+            scrubber::run(scrubbed, counted, token)
+        });
+        supervisor.spawn(Phase::Maintenance, "operations", |token| worker.run(token));
         tracing::info!(address = %self.address, "serving");
         supervisor.run(stop).await
     }
@@ -187,6 +202,7 @@ impl Server {
         pool: &BlockingPool,
         metrics: &Arc<Metrics>,
         wake: &Arc<Notify>,
+        operations: Operations,
     ) -> Result<(Services, Lookups)> {
         let ci: Arc<dyn CiSource> = Arc::new(GitlabRest::new(
             self.sources(),
@@ -221,6 +237,7 @@ impl Server {
                 Pace::new(Arc::clone(&self.clock), self.background_share),
             ),
             metrics: Arc::clone(metrics),
+            operations,
         };
         Ok((services, lookups))
     }

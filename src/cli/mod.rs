@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod chart;
 mod client;
 mod compact;
@@ -7,16 +8,16 @@ mod demo;
 mod download;
 mod exit;
 mod out;
+mod reindex;
+mod restore;
 mod serve;
 mod show;
 mod verify;
 
-use crate::archive::{Archive, Settings};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::time::SystemClock;
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Archives what each CI job did to its machine.
@@ -39,6 +40,12 @@ enum Command {
     Verify(verify::Args),
     /// Compact a data directory.
     Compact(compact::Args),
+    /// Make the index of a data directory anew.
+    Reindex(reindex::Args),
+    /// Make a backup of a data directory.
+    Backup(backup::Args),
+    /// Make a data directory from a backup.
+    Restore(restore::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -77,6 +84,9 @@ fn run(command: Command) -> Result<()> {
         Command::Show(args) => block_on(show::run(args))?,
         Command::Verify(args) => verify::run(&args),
         Command::Compact(args) => compact::run(&args),
+        Command::Reindex(args) => reindex::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));
@@ -94,18 +104,6 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// Opens an archive that is there: a command that looks at one must not make one.
-fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
-    if !data_dir.join("FORMAT").is_file() {
-        let message = format!(
-            "{} holds no archive; name it with --data-dir",
-            data_dir.display()
-        );
-        return Err(Error::not_found("no_archive", message));
-    }
-    Archive::open(data_dir, settings, SystemClock::shared())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {

@@ -1,8 +1,9 @@
 //! `tachograph verify`.
 
-use super::{existing_archive, out};
-use crate::archive::{Settings, Verification};
+use super::out;
+use crate::archive::{Archive, Settings, Verification};
 use crate::error::{Error, Result};
+use crate::time::SystemClock;
 use std::path::PathBuf;
 
 /// Error code of an archive in which something does not hold.
@@ -23,8 +24,20 @@ pub(super) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// A plain verification of that folder.
+    pub(super) fn of(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            deep: false,
+            json: false,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<()> {
-    let archive = existing_archive(&args.data_dir, Settings::default())?;
+    super::reindex::check_is_archive(&args.data_dir)?;
+    let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;
     let found = archive.verify(args.deep, |done, all| {
         if done == all || done.is_multiple_of(100) {
             out::note(&format!("{done} of {all} segments"));

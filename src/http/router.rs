@@ -5,6 +5,7 @@ use super::{ops, problem, v1};
 use crate::archive::Archive;
 use crate::ingest::{Housekeeping, Intake};
 use crate::limits;
+use crate::operations::Operations;
 use crate::query::Query;
 use crate::telemetry::Metrics;
 use axum::extract::DefaultBodyLimit;
@@ -30,6 +31,7 @@ pub struct Services {
     pub archive: Arc<Archive>,
     pub housekeeping: Housekeeping,
     pub metrics: Arc<Metrics>,
+    pub operations: Operations,
 }
 
 #[derive(OpenApi)]
@@ -68,6 +70,14 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(v1::admin::seal))
         .routes(routes!(v1::admin::compact))
         .routes(routes!(v1::segments::list_segments))
+        .routes(routes!(
+            v1::operations::last_backup,
+            v1::operations::back_up
+        ))
+        .routes(routes!(
+            v1::operations::last_verification,
+            v1::operations::verify
+        ))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
