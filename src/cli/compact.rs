@@ -1,9 +1,10 @@
 //! `tachograph compact`.
 
-use super::{existing_archive, out};
-use crate::archive::{Haste, Rewritten};
+use super::{out, reindex};
+use crate::archive::{Archive, Haste, Rewritten};
 use crate::config::{self, Config};
 use crate::error::Result;
+use crate::time::SystemClock;
 use std::path::PathBuf;
 
 /// Compact a data directory: small segments become large ones, amendments go into their rows, and
@@ -33,7 +34,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     // Whoever reads in place while the service is stopped is left the new files alone.
     config.archive.compact.grace_ms = 0;
     let data_dir = args.data_dir.as_ref().unwrap_or(&config.data_dir);
-    let archive = existing_archive(data_dir, config.archive)?;
+    reindex::check_is_archive(data_dir)?;
+    let archive = Archive::open(data_dir, config.archive, SystemClock::shared())?;
     let haste = if args.due { Haste::Due } else { Haste::All };
     let made = archive.compact(haste, &|| Ok(()))?;
     archive.remove_obsolete()?;
