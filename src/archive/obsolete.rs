@@ -77,7 +77,7 @@ impl Archive {
                 }
                 fault::step("obsolete.due")?;
                 let name = file_name(archiver, id.seq);
-                for table in [Table::Jobs, Table::Samples] {
+                for table in Table::ALL {
                     self.dir.remove(table, id.date, &name)?;
                     fault::step("obsolete.removed")?;
                 }

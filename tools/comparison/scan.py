@@ -153,10 +153,10 @@ def without_empty(rows):
 def json_stores(server, connection, folder):
     store, rows = export_json(connection, folder)
     lines = []
-    connection.execute(f"create view some as select * from jobs limit {JSON_ROWS}")
+    connection.execute(f"create view first_jobs as select * from jobs limit {JSON_ROWS}")
     for name in JSON_QUESTIONS:
         ours, theirs, *_ = JOB_QUESTIONS[name]
-        wanted = [tuple(row) for row in connection.execute((theirs or ours).replace("from jobs", "from some")).fetchall()]
+        wanted = [tuple(row) for row in connection.execute((theirs or ours).replace("from jobs", "from first_jobs")).fetchall()]
         own_cpu, _, _ = measured(server.cpu, lambda: sql(server, ours), RUNS)
         lite_cpu, _, lite = measured(time.process_time, lambda: from_sqlite(store, name), 3)
         text_cpu, _, text = measured(time.process_time, lambda: from_texts(folder / "jobs-json.parquet", name), 1)
