@@ -102,7 +102,7 @@ export function Files({ id, name, table, sql, rows }: FilesProps) {
         {rows.length > 0 && (
           <li>
             <span>Their jobs</span>
-            <span class="small">a row each, all columns</span>
+            <span class="small">all columns, whole days (UTC)</span>
             <span class="row">{rows.map(([format, address]) => <a key={format} class="button" download href={address}>{format}</a>)}</span>
           </li>
         )}
