@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     // Whoever reads in place while the service is stopped is left the new files alone.
     config.archive.compact.grace_ms = 0;
     let data_dir = args.data_dir.as_ref().unwrap_or(&config.data_dir);
-    reindex::check_is_archive(data_dir)?;
+    super::must_be_archive(data_dir)?;
     let archive = Archive::open(data_dir, config.archive, SystemClock::shared())?;
     let haste = if args.due { Haste::Due } else { Haste::All };
     let made = archive.compact(haste, &|| Ok(()))?;
