@@ -4,6 +4,11 @@
 //! `cargo bench --features testkit -- scan`; `SCAN_JOBS` (200,000) jobs with `SCAN_ROWS` (30) rows each, or
 //! `SCAN_DIR`, an archive that is there (`tools/fleetgen` makes one). A sample is one value column of one
 //! row, so that cpu_used_cores has two a row.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a program that is told by its environment what to measure"
+)]
 
 use crate::seconds;
 use rustix::time::ClockId;
@@ -15,7 +20,7 @@ use tachograph::archive::{Archive, Settings};
 use tachograph::fleetgen::{FleetSpec, generate};
 use tachograph::model::scope::Scope;
 use tachograph::query::sql::{Engine, QueryLimits};
-use tachograph::time::{Clock as _, SystemClock};
+use tachograph::time::SystemClock;
 
 /// Runs of each query; the median counts. The first one is cold.
 const RUNS: usize = 5;
@@ -49,60 +54,76 @@ pub(crate) fn run() {
     );
     decode(&archive, rows);
     let engine = Engine::new(Arc::clone(&archive)).unwrap();
-    let question =
-        |name: &str, samples: f64, goal: &str, sql: &str| ask(&engine, name, samples, goal, sql);
-    let rows = rows as f64;
+    of_samples(&engine, rows as f64);
+    of_jobs(&engine, jobs as f64);
+}
+
+/// Questions that read samples.
+fn of_samples(engine: &Engine, rows: f64) {
     let by = "from job_samples group by runner_key, date";
-    question(
+    let cpu = format!("select runner_key, date, avg(cpu_used_cores) {by}");
+    ask(
+        engine,
         "cpu mean by runner and day",
         2.0 * rows,
         ">= 150",
-        &format!("select runner_key, date, avg(cpu_used_cores) {by}"),
+        &cpu,
     );
-    question(
+    let both = format!("select runner_key, date, avg(cpu_used_cores), p95(cpu_used_cores) {by}");
+    ask(
+        engine,
         "cpu mean + p95 by runner and day",
         2.0 * rows,
         ">= 100",
-        &format!("select runner_key, date, avg(cpu_used_cores), p95(cpu_used_cores) {by}"),
+        &both,
     );
-    question(
+    let memory =
+        format!("select runner_key, date, avg(memory_used_bytes), p95(memory_used_bytes) {by}");
+    ask(
+        engine,
         "memory mean + p95 by runner and day",
         rows,
         ">= 45",
-        &format!("select runner_key, date, avg(memory_used_bytes), p95(memory_used_bytes) {by}"),
+        &memory,
     );
-    question(
-        "cpu p95, one group",
-        2.0 * rows,
-        "",
-        "select p95(cpu_used_cores) from job_samples",
-    );
-    question(
-        "memory p95 by project and month",
-        rows,
-        "",
-        "select project, date_trunc('month', date), p95(memory_used_bytes) from job_samples group by 1, 2",
-    );
-    let jobs = jobs as f64;
-    question(
-        "p95 peak memory per project (job rows)",
-        jobs,
-        "10 M in 1.6 s cold, 0.6 s warm",
-        "select project, p95(memory_used_bytes_max) from jobs group by project",
-    );
-    question(
-        "p95 memory per week (job rows)",
-        jobs,
-        "1 M in 50 ms",
-        "select date_bin(interval '7 days', started_at), p95(memory_used_bytes_max), count(*) from jobs group by 1",
-    );
-    question(
-        "core-hours by machine type (job rows)",
-        jobs,
-        "",
-        "select machine_type, sum(cpu_user_seconds_total + cpu_system_seconds_total) from jobs group by 1",
-    );
-    question("count", jobs, "", "select count(*) from jobs");
+    for (name, samples, sql) in [
+        (
+            "cpu p95, one group",
+            2.0 * rows,
+            "select p95(cpu_used_cores) from job_samples",
+        ),
+        (
+            "memory p95 by project and month",
+            rows,
+            "select project, date_trunc('month', date), p95(memory_used_bytes) from job_samples group by 1, 2",
+        ),
+    ] {
+        ask(engine, name, samples, "", sql);
+    }
+}
+
+/// Questions that job rows answer.
+fn of_jobs(engine: &Engine, jobs: f64) {
+    for (name, goal, sql) in [
+        (
+            "p95 peak memory per project",
+            "10 M in 1.6 s CPU cold, 0.6 s warm",
+            "select project, p95(memory_used_bytes_max) from jobs group by project",
+        ),
+        (
+            "p95 peak memory per week",
+            "1 M in 50 ms CPU",
+            "select date_bin(interval '7 days', started_at), p95(memory_used_bytes_max), count(*) from jobs group by 1",
+        ),
+        (
+            "core-hours by machine type",
+            "",
+            "select machine_type, sum(cpu_user_seconds_total + cpu_system_seconds_total) from jobs group by 1",
+        ),
+        ("count", "", "select count(*) from jobs"),
+    ] {
+        ask(engine, name, jobs, goal, sql);
+    }
 }
 
 /// Decoding alone: the columns that a question over cores needs.

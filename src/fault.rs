@@ -21,6 +21,11 @@ pub const STEPS: &[&str] = &[
     "seal.built",
     "seal.paired",
     "seal.flipped",
+    "rewrite.written",
+    "rewrite.checked",
+    "rewrite.replaced",
+    "obsolete.due",
+    "obsolete.removed",
     "dir.created",
     "file.written",
     "file.synced",
@@ -45,6 +50,10 @@ pub const OMISSIONS: &[&str] = &[
     "omit.pending_removal",
     "omit.staged_removal",
     "omit.recheck_at_flip",
+    "omit.late_amendment",
+    "omit.obsolete_entry",
+    "omit.reader_epoch",
+    "omit.mark",
     "omit.lock",
 ];
 

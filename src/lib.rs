@@ -31,6 +31,7 @@ pub mod archive;
 
 pub mod fleetgen;
 pub mod ingest;
+pub mod operations;
 pub mod query;
 
 pub mod http;

@@ -1,6 +1,7 @@
 //! The service: builds every part from the configuration and runs it until it is told to stop.
 
 mod reload;
+mod scrubber;
 
 pub use reload::Reload;
 
@@ -14,6 +15,7 @@ use crate::http::{self, HookService, Services};
 use crate::ingest::{Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
 use crate::model::registry::Declared;
+use crate::operations::Operations;
 use crate::outbound::Timeouts;
 use crate::query::Query;
 use crate::query::sql::{Engine, Queries};
@@ -25,6 +27,7 @@ use crate::ui;
 use reload::Reloader;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -45,6 +48,7 @@ pub struct Server {
     ci_timeouts: Timeouts,
     clock: SharedClock,
     declared: Declared,
+    backups: Option<PathBuf>,
     sources: watch::Sender<Arc<[GitlabSettings]>>,
     reload: Option<Reload>,
 }
@@ -89,6 +93,7 @@ impl Server {
             ci_timeouts: Timeouts::default(),
             clock,
             declared: config.declared.clone(),
+            backups: config.backups.clone(),
             sources: watch::Sender::new(config.sources.clone().into()),
             reload: None,
         })
@@ -138,7 +143,12 @@ impl Server {
         let pool = BlockingPool::new(limits::BLOCKING_THREADS);
         let metrics = Metrics::new();
         let wake = Arc::new(Notify::new());
-        let (services, lookups) = self.services(&pool, &metrics, &wake)?;
+        let (operations, worker) = Operations::new(
+            Arc::clone(&self.archive),
+            Arc::clone(&self.clock),
+            self.backups.clone(),
+        );
+        let (services, lookups) = self.services(&pool, &metrics, &wake, operations)?;
         let intake = services.intake.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
         intake.declare(self.declared).await;
@@ -167,9 +177,14 @@ impl Server {
         });
         supervisor.spawn(Phase::Pipeline, "pipeline", |token| pipeline.run(token));
         supervisor.spawn(Phase::Pipeline, "lookups", |token| lookups.run(token));
+        let (scrubbed, counted) = (Arc::clone(&archive), Arc::clone(&metrics));
         supervisor.spawn(Phase::Maintenance, "sealer", |token| {
             seal(archive, metrics, token)
         });
+        supervisor.spawn(Phase::Maintenance, "scrubber", |token| {
+            scrubber::run(scrubbed, counted, token)
+        });
+        supervisor.spawn(Phase::Maintenance, "operations", |token| worker.run(token));
         tracing::info!(address = %self.address, "serving");
         supervisor.run(stop).await
     }
@@ -180,6 +195,7 @@ impl Server {
         pool: &BlockingPool,
         metrics: &Arc<Metrics>,
         wake: &Arc<Notify>,
+        operations: Operations,
     ) -> Result<(Services, Lookups)> {
         let ci: Arc<dyn CiSource> = Arc::new(GitlabRest::new(
             self.sources(),
@@ -213,6 +229,7 @@ impl Server {
             ),
             archive: Arc::clone(&self.archive),
             metrics: Arc::clone(metrics),
+            operations,
         };
         Ok((services, lookups))
     }

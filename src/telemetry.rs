@@ -51,6 +51,57 @@ pub struct Metrics {
     pub config_restart_needed: Gauge,
     /// Violations of the archive's invariants; anything but 0 is a bug or a bad disk.
     pub invariant_violations: Gauge,
+    /// Of the disk and its state.
+    pub storage: StorageMetrics,
+}
+
+/// What is measured of the disk that holds the archive.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the help texts say it")]
+pub struct StorageMetrics {
+    pub free_bytes: Gauge,
+    pub reserve_bytes: Gauge,
+    pub scrubbed_bytes: Counter,
+    pub scrub_problems: Counter,
+    pub scrub_last_pass: Gauge,
+    pub quarantined_segments: Gauge,
+}
+
+impl StorageMetrics {
+    fn register(&self, registry: &mut Registry) {
+        let mut gauge =
+            |name: &str, help: &str, gauge: &Gauge| registry.register(name, help, gauge.clone());
+        gauge(
+            "disk_free_bytes",
+            "Free bytes on the disk of the data directory",
+            &self.free_bytes,
+        );
+        gauge(
+            "disk_reserve_bytes",
+            "Free bytes below which no new work is taken",
+            &self.reserve_bytes,
+        );
+        gauge(
+            "scrub_last_pass_timestamp_seconds",
+            "When the whole archive was last compared with its digests; 0 before the first time",
+            &self.scrub_last_pass,
+        );
+        gauge(
+            "quarantined_segments",
+            "Segments that are damaged or missing",
+            &self.quarantined_segments,
+        );
+        registry.register(
+            "scrubbed_bytes",
+            "Bytes compared with their digests",
+            self.scrubbed_bytes.clone(),
+        );
+        registry.register(
+            "scrub_problems",
+            "Segments found damaged, missing or unreadable",
+            self.scrub_problems.clone(),
+        );
+    }
 }
 
 impl Metrics {
@@ -67,6 +118,7 @@ impl Metrics {
             config_last_reload_successful: Gauge::default(),
             config_restart_needed: Gauge::default(),
             invariant_violations: Gauge::default(),
+            storage: StorageMetrics::default(),
         };
         metrics.config_last_reload_successful.set(1);
         let registry = &mut metrics.registry;
@@ -106,6 +158,7 @@ impl Metrics {
             "Violations of the archive's invariants",
             metrics.invariant_violations.clone(),
         );
+        metrics.storage.register(registry);
         Arc::new(metrics)
     }
 

@@ -4,8 +4,9 @@ use super::amend;
 use super::commit::Txn;
 use super::find::staged_key;
 use super::listed::Listed;
+use super::segments::SEGMENT_QUARANTINED;
 use super::{Archive, Reply, erase, find, lookups, registry};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::index::key_of;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
@@ -78,6 +79,9 @@ impl Archive {
         sealed: Option<SealedFacts>,
         look_up_at: Option<TimestampMs>,
     ) -> Reply<Acceptance> {
+        if let Err(error) = self.need_room() {
+            return self.refused(error);
+        }
         let now = self.clock.now();
         let (archiver, declared) = (self.archiver, self.declared());
         self.committer.submit(move |txn| {
@@ -105,18 +109,33 @@ impl Archive {
             .flatten()
         {
             Some(JobEntry::Sealed(sealed)) => {
-                let segment = self.open_segment(&snapshot, sealed.date, sealed.segment)?;
+                let row = self
+                    .open_segment(&snapshot, sealed.date, sealed.segment)
+                    .and_then(|segment| segment.row(&sealed));
+                let row = row.map_err(|error| self.suspect(&sealed, error));
                 Ok(SealedFacts {
                     segment: SegmentId {
                         date: sealed.date,
                         seq: sealed.segment,
                     },
-                    facts: segment.row(&sealed)?.row.facts,
+                    facts: row.map_err(unavailable_in_quarantine)?.row.facts,
                 })
             }
             _ => Err(Error::internal(format!("job {job} is not sealed"))),
         }
     }
+}
+
+/// What is said of a job in quarantine can be merged when its facts are back: later, not never.
+fn unavailable_in_quarantine(error: Error) -> Error {
+    if error.code() != SEGMENT_QUARANTINED {
+        return error;
+    }
+    Error::new(
+        ErrorKind::Unavailable,
+        "job_quarantined",
+        error.message().to_owned(),
+    )
 }
 
 fn accept(
@@ -175,6 +194,7 @@ fn accept(
                 first_seen: now,
                 waiting: None,
                 archived: None,
+                place: None,
             };
             create(txn, archiver, declared, record, event.facts, now).map(Acceptance::Accepted)
         }
@@ -293,6 +313,23 @@ pub(super) fn store(
         changed: true,
         due: record.waiting.as_ref().map(|waiting| waiting.due),
     })
+}
+
+/// Takes a job out of the queue.
+pub(super) fn forget_waiting(txn: &mut Txn<'_>, record: &JobRecord) {
+    if let Some(waiting) = &record.waiting {
+        txn.delete::<Pending>(&PendingKey {
+            due: waiting.due,
+            job: record.keys.job,
+        });
+    }
+}
+
+/// Takes the staged profile of a job away.
+pub(super) fn forget_staged(txn: &mut Txn<'_>, record: &JobRecord) {
+    if let Some(archived) = &record.archived {
+        txn.delete::<Staged>(&staged_key(record.keys, archived));
+    }
 }
 
 /// Whether what changed calls for a (new) fetch.

@@ -285,6 +285,7 @@ fn write_samples(
             findings,
             co_tenancy: job.co_tenancy,
             amended_at: None,
+            first_seen: None,
         };
         let row = SummarisedRow::compute(row, &profile);
         if !keep {

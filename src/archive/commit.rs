@@ -6,13 +6,14 @@
 //! serial (read-modify-write needs no locks), a caller is answered only after its facts are on disk
 //! (AR-11), and one sync serves all that waited for it. An operation that fails changes nothing.
 
-use super::closing;
+use super::{closing, room};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::{Changes, Family, Index};
 use crate::limits;
 use crate::model::id::Archiver;
+use crate::segment::mark::Mark;
 use futures::channel::oneshot;
 use std::fmt;
 use std::future::Future;
@@ -136,11 +137,21 @@ impl<T> Future for Reply<T> {
     }
 }
 
+/// What keeps writes from being made.
+#[derive(Debug, Default)]
+struct Refusing {
+    /// A write failed and what the log holds is unknown: nothing is written until it is opened again.
+    poisoned: AtomicBool,
+    /// The last write found no space. RocksDB throws that log away and goes on by itself once there is
+    /// space (it flushes what it holds and begins another); the batch is not in it.
+    full: AtomicBool,
+}
+
 /// Handle of the commit thread. Dropping it runs what was submitted and joins the thread.
 pub(super) struct Committer {
     queue: Option<SyncSender<Operation>>,
     thread: Option<JoinHandle<()>>,
-    poisoned: Arc<AtomicBool>,
+    refusing: Arc<Refusing>,
 }
 
 impl fmt::Debug for Committer {
@@ -152,25 +163,30 @@ impl fmt::Debug for Committer {
 }
 
 impl Committer {
-    pub(super) fn start(index: Arc<Index>) -> Result<Self> {
+    pub(super) fn start(index: Arc<Index>, mark: Mark) -> Result<Self> {
         let (queue, operations) = sync_channel(limits::COMMIT_QUEUE);
-        let poisoned = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&poisoned);
+        let refusing = Arc::new(Refusing::default());
+        let own = Arc::clone(&refusing);
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || run(&index, &operations, &flag))
+            .spawn(move || run((&index, &mark), &operations, &own))
             .map_err(|error| {
                 Error::internal("the commit thread cannot start").with_source(error)
             })?;
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
-            poisoned,
+            refusing,
         })
     }
 
     pub(super) fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
+        self.refusing.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Whether the last write found no space.
+    pub(super) fn is_full(&self) -> bool {
+        self.refusing.full.load(Ordering::Acquire)
     }
 
     /// Hands an operation to the commit thread.
@@ -253,7 +269,7 @@ impl Drop for Committer {
     }
 }
 
-fn poisoned_error() -> Error {
+pub(super) fn poisoned_error() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "archive_poisoned",
@@ -273,10 +289,10 @@ impl Drop for OffAtEnd<'_> {
     }
 }
 
-fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
+fn run((index, mark): (&Index, &Mark), operations: &Receiver<Operation>, refusing: &Refusing) {
     let mut answers: Vec<Answer> = Vec::new();
     // Dropped before the answers: who learns that its write is lost finds the archive not writable.
-    let _off = OffAtEnd(poisoned);
+    let _off = OffAtEnd(&refusing.poisoned);
     while let Ok(first) = operations.recv() {
         let mut batch = Changes::default();
         let mut next = Some(first);
@@ -299,37 +315,63 @@ fn run(index: &Index, operations: &Receiver<Operation>, poisoned: &AtomicBool) {
         if fault::omits("omit.wait_for_commit") {
             answers.drain(..).for_each(|answer| answer(Ok(())));
         }
-        let written = write(index, &batch, poisoned);
+        let written = write(index, &batch, refusing);
+        if matches!(written, Written::Durable) && !batch.is_empty() {
+            mark.set(index.sequence());
+        }
         for answer in answers.drain(..) {
-            answer(if written {
-                Ok(())
-            } else {
-                Err(poisoned_error())
+            answer(match written {
+                Written::Durable => Ok(()),
+                Written::NoSpace => Err(room::full("the write found no space on the disk")),
+                Written::Lost => Err(poisoned_error()),
             });
         }
     }
 }
 
-/// Writes and syncs; after a failure never again, since what the log holds is unknown then.
-fn write(index: &Index, batch: &Changes, poisoned: &AtomicBool) -> bool {
-    if poisoned.load(Ordering::Acquire) {
-        return false;
+/// What became of a batch.
+#[derive(Debug, Clone, Copy)]
+enum Written {
+    Durable,
+    /// It is not in the index; the next one may be.
+    NoSpace,
+    /// Nobody knows whether it is.
+    Lost,
+}
+
+/// Writes and syncs; after a failure never again, since what the log holds is unknown then. A disk
+/// without space is no such failure: see [`Refusing`].
+fn write(index: &Index, batch: &Changes, refusing: &Refusing) -> Written {
+    if refusing.poisoned.load(Ordering::Acquire) {
+        return Written::Lost;
     }
     if batch.is_empty() {
-        return true;
+        return Written::Durable;
     }
     let written = fault::step("commit.write")
         .and_then(|()| index.write(batch))
         .and_then(|()| fault::step("commit.written"));
     match written {
-        Ok(()) => true,
+        Ok(()) => {
+            if refusing.full.swap(false, Ordering::AcqRel) {
+                tracing::info!("the index is written again");
+            }
+            Written::Durable
+        }
+        Err(error) if error.code() == room::DISK_FULL => {
+            if !refusing.full.swap(true, Ordering::AcqRel) {
+                tracing::error!(error = error.chain(), "no space to write the index");
+            }
+            Written::NoSpace
+        }
         Err(error) => {
             tracing::error!(
                 error = error.chain(),
                 "the index cannot be written; writes are off"
             );
-            poisoned.store(!fault::omits("omit.poison"), Ordering::Release);
-            false
+            let poisoned = !fault::omits("omit.poison");
+            refusing.poisoned.store(poisoned, Ordering::Release);
+            Written::Lost
         }
     }
 }
@@ -341,7 +383,8 @@ mod tests {
     fn committer() -> (tempfile::TempDir, Arc<Index>, Committer) {
         let dir = tempfile::tempdir().unwrap();
         let index = Arc::new(Index::open(&dir.path().join("index")).unwrap());
-        let committer = Committer::start(Arc::clone(&index)).unwrap();
+        let (mark, _) = Mark::open(dir.path()).unwrap();
+        let committer = Committer::start(Arc::clone(&index), mark).unwrap();
         (dir, index, committer)
     }
 

@@ -187,13 +187,16 @@ impl Unfit {
 }
 
 impl Archive {
-    /// Compacts what is due, or everything. A group that cannot be compacted does not keep the others
+    /// Compacts what is due, or everything, while there is room on the disk. A group that cannot be compacted does not keep the others
     /// from it.
     ///
     /// # Errors
     /// Whatever `pause` says, at once; else the first failure, after everything was tried. What was not
     /// compacted is as it was.
     pub fn compact(&self, haste: Haste, pause: Pause<'_>) -> Result<Vec<Rewritten>> {
+        if !self.room()?.is_enough() {
+            return Ok(Vec::new());
+        }
         let groups = {
             let unfit = self.unfit.lock().clone();
             let mut known = self.known_segments(&self.index.snapshot())?;
@@ -214,6 +217,7 @@ impl Archive {
                 Err(error) if error.kind() == ErrorKind::Data => {
                     let ids = &group.inputs;
                     tracing::error!(segments = ?ids, error = error.chain(), "segments cannot be compacted; they are left as they are");
+                    ids.iter().for_each(|id| self.suspects.report(*id, &error));
                     self.unfit.lock().extend(ids);
                     failure.get_or_insert(error);
                 }

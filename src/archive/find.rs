@@ -1,12 +1,13 @@
 //! Reading one job: its record or row, and its profile.
 
-use super::segments::OpenSegment;
+use super::segments::{OpenSegment, SEGMENT_QUARANTINED};
 use super::{Archive, Visibility, amend};
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use crate::index::keys::segments::SegmentId;
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::{JobKey, JobRef, RunnerKey};
@@ -109,7 +110,7 @@ impl Archive {
         let Some(view) = self.view(&snapshot, scope, key)? else {
             return Ok(None);
         };
-        let profile = if view.state == State::Expired {
+        let profile = if view.state == State::Expired || view.row.is_none() {
             Profile::default()
         } else {
             self.stored_profile(&snapshot, key)?
@@ -128,8 +129,9 @@ impl Archive {
 
     /// The samples of a sealed job, straight from its segment.
     fn sealed_profile(&self, snapshot: &Snapshot<'_>, sealed: &SealedJob) -> Result<Profile> {
-        self.open_segment(snapshot, sealed.date, sealed.segment)?
-            .profile(sealed)
+        self.open_segment(snapshot, sealed.date, sealed.segment)
+            .and_then(|segment| segment.profile(sealed))
+            .map_err(|error| self.suspect(sealed, error))
     }
 
     /// A job by key, `None` if it is unknown, outside of the scope, expired or erased.
@@ -147,13 +149,64 @@ impl Archive {
                 record_view(snapshot, &visible, *record)
             }
             Some(JobEntry::Sealed(sealed)) if may(sealed.project) => {
-                let segment = self.open_segment(snapshot, sealed.date, sealed.segment)?;
-                let row = segment.row(&sealed)?;
-                row_view(snapshot, &visible, &segment, key, &sealed, row)
+                self.sealed_view(snapshot, &visible, key, &sealed)
             }
             Some(_) => Ok(None),
         }
     }
+
+    fn sealed_view(
+        &self,
+        snapshot: &Snapshot<'_>,
+        visible: &Visibility,
+        key: JobKey,
+        sealed: &SealedJob,
+    ) -> Result<Option<JobView>> {
+        let row = self
+            .open_segment(snapshot, sealed.date, sealed.segment)
+            .and_then(|segment| Ok((segment.row(sealed)?, segment)));
+        match row {
+            Ok((row, segment)) => row_view(snapshot, visible, &segment, key, sealed, row),
+            Err(error) if error.code() == SEGMENT_QUARANTINED => {
+                let view = quarantined_view(snapshot, key, sealed)?;
+                Ok(visible.seen(sealed.project, Some(sealed.date), view))
+            }
+            Err(error) => Err(self.suspect(sealed, error)),
+        }
+    }
+
+    /// Tells the scrubber of the segment in which a read failed.
+    pub(super) fn suspect(&self, sealed: &SealedJob, error: Error) -> Error {
+        let id = SegmentId {
+            date: sealed.date,
+            seq: sealed.segment,
+        };
+        self.suspects.report(id, &error);
+        error
+    }
+}
+
+/// A job whose segment is in quarantine: what the index alone knows of it.
+fn quarantined_view(snapshot: &Snapshot<'_>, key: JobKey, sealed: &SealedJob) -> Result<JobView> {
+    let amendment = snapshot.get::<Amendments>(&key)?;
+    let facts = amendment.map_or_else(JobFacts::default, |amendment| {
+        amendment.merged.facts().clone()
+    });
+    Ok(JobView {
+        job: sealed.job.clone(),
+        keys: RowKeys {
+            project: sealed.project,
+            job: key,
+            part: 0,
+            runner: None,
+        },
+        facts,
+        listed_at: sealed.listed_at,
+        state: State::Unavailable,
+        reason: Some(Reason::Quarantined),
+        detail: None,
+        row: None,
+    })
 }
 
 /// A sealed job by its row; `None` if it is not to be seen any more.

@@ -8,6 +8,7 @@
 
 mod accept;
 mod amend;
+mod backup;
 mod bulk;
 mod co_tenants;
 mod commit;
@@ -20,10 +21,15 @@ mod lookups;
 mod obsolete;
 mod pending;
 mod publish;
+mod quarantine;
 mod readers;
 mod registry;
+mod reindex;
+mod restore;
 mod rewrite;
+mod room;
 pub mod scan;
+mod scrub;
 mod seal;
 mod segments;
 mod stage;
@@ -34,6 +40,7 @@ mod verify;
 mod visible;
 
 pub use accept::{Acceptance, Accepted, SealedFacts};
+pub use backup::{BackedUp, Copying, Manifest, ManifestFile};
 pub use bulk::{ImportedJob, ImportedSamples, Reservation};
 pub use co_tenants::CoTenant;
 pub use commit::Reply;
@@ -44,7 +51,11 @@ pub use list::{JobFilter, JobPage};
 pub use lookups::DueLookup;
 pub use pending::{Due, Registration};
 pub use readers::FilePin;
+pub use reindex::{Reindexed, reindex};
+pub use restore::{Restored, manifest, restore, restore_segment};
 pub use rewrite::Rewritten;
+pub use room::{Reserve, Room};
+pub use scrub::{ScrubPolicy, Scrubbed};
 pub use seal::{SealPolicy, Sealed};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
@@ -56,6 +67,7 @@ use crate::index::{Index, keys};
 use crate::model::id::{Archiver, JobKey};
 use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
+use crate::segment::mark::Mark;
 use crate::segment::properties::ValueEncoding;
 use crate::time::SharedClock;
 use commit::Committer;
@@ -80,6 +92,10 @@ pub struct Settings {
     pub encoding: ValueEncoding,
     /// When staged jobs are sealed.
     pub seal: SealPolicy,
+    /// What stays free on the disk.
+    pub reserve: Reserve,
+    /// How fast the archive is read through for damage.
+    pub scrub: ScrubPolicy,
     /// When segments are compacted.
     pub compact: CompactionPolicy,
 }
@@ -105,6 +121,10 @@ pub struct Archive {
     scan_rows: scan::RowCache,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
+    last_look: room::LastLook,
+    /// Segments in which a read met damage.
+    suspects: scrub::Suspects,
+    next_scrub: scrub::NextLook,
     /// Held while segments are rewritten: one rewrite at a time.
     rewriting: Mutex<()>,
     readers: Readers,
@@ -122,11 +142,13 @@ impl Archive {
         let dir = DataDir::open(root)?;
         let index = Arc::new(Index::open(&dir.index_path())?);
         fault::step("open.index")?;
+        let (mark, acknowledged) = Mark::open(&dir.index_path())?;
+        refuse_lost_writes(index.sequence(), acknowledged)?;
         let archiver = match settings.archiver {
             Some(archiver) => archiver,
             None => Archiver::new(0)?,
         };
-        let committer = Committer::start(Arc::clone(&index))?;
+        let committer = Committer::start(Arc::clone(&index), mark)?;
         let staged = StagedDates::load(&index.snapshot())?;
         let rules = Arc::new(visible::Rules::load(&index.snapshot())?);
         let archive = Self {
@@ -143,6 +165,9 @@ impl Archive {
             unreadable: Mutex::default(),
             scan_rows: scan::RowCache::default(),
             sealing: Mutex::new(()),
+            last_look: room::LastLook::default(),
+            suspects: scrub::Suspects::default(),
+            next_scrub: scrub::NextLook::default(),
             rewriting: Mutex::new(()),
             readers: Readers::default(),
             retired: Retired::default(),
@@ -152,11 +177,12 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Whether writes are possible. After a failed write the archive is poisoned: reads go on, writes
-    /// answer `Unavailable` until it is opened again.
+    /// Whether the last write was made. After a failed write the archive is poisoned: reads go on,
+    /// writes answer `Unavailable` until it is opened again. After one that found no space they are
+    /// tried again; whether that one is in the index is known at the next opening.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        !self.committer.is_poisoned()
+        !self.committer.is_poisoned() && !self.committer.is_full()
     }
 
     /// Live bytes of the index on disk, compacted, for size figures.
@@ -185,6 +211,19 @@ impl Archive {
 /// A panic while holding it leaves only counters behind: they are still usable.
 fn locked(staged: &Mutex<StagedDates>) -> MutexGuard<'_, StagedDates> {
     staged.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the index holds everything that it acknowledged: damage of its log is silent otherwise.
+fn refuse_lost_writes(holds: u64, acknowledged: Option<u64>) -> Result<()> {
+    match acknowledged.filter(|acknowledged| holds < *acknowledged) {
+        Some(acknowledged) if !fault::omits("omit.mark") => Err(Error::data(
+            "index_log_damaged",
+            format!(
+                "the index ends at change {holds}, and {acknowledged} were acknowledged: its log is damaged; restore a backup, run tachograph reindex, or remove index/COMMITTED to go on without what is lost"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The error of a caller whose work was dropped because the archive closes.

@@ -10,6 +10,7 @@ use super::commit::Txn;
 use super::readers::Epoch;
 use super::segments::file_name;
 use crate::error::Result;
+use crate::fault;
 use crate::index::keys::obsolete::{Obsolete, ObsoleteSegments};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::segment::dir::Table;
@@ -41,6 +42,9 @@ pub(super) fn retire(
         since: now,
         until: now.plus_ms(grace_ms),
     };
+    if fault::omits("omit.obsolete_entry") {
+        return Ok(());
+    }
     txn.put::<ObsoleteSegments>(&id, &obsolete)
 }
 
@@ -67,12 +71,15 @@ impl Archive {
                 if retired
                     .get(&id)
                     .is_some_and(|epoch| !self.readers.are_done(*epoch))
+                    && !fault::omits("omit.reader_epoch")
                 {
                     continue;
                 }
+                fault::step("obsolete.due")?;
                 let name = file_name(archiver, id.seq);
-                for table in [Table::Jobs, Table::Samples] {
+                for table in Table::ALL {
                     self.dir.remove(table, id.date, &name)?;
+                    fault::step("obsolete.removed")?;
                 }
                 retired.remove(&id);
                 removed.push(id);

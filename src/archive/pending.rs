@@ -15,6 +15,9 @@ use crate::model::state::Reason;
 use crate::time::TimestampMs;
 use std::sync::PoisonError;
 
+/// How long nothing is due while the disk is full.
+const LOOK_FOR_ROOM_MS: i64 = 2_000;
+
 /// What was registered, for whom waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registration {
@@ -43,7 +46,8 @@ pub struct Due {
 }
 
 impl Archive {
-    /// At most `limit` jobs that are due at `now`, without those that `skip` names.
+    /// At most `limit` jobs that are due at `now`, without those that `skip` names; none while the disk
+    /// is full.
     ///
     /// # Errors
     /// `Data` for damaged entries, `Unavailable` for I/O errors.
@@ -53,8 +57,13 @@ impl Archive {
         limit: usize,
         skip: impl Fn(JobKey) -> bool,
     ) -> Result<Due> {
-        let snapshot = self.index.snapshot();
         let mut due = Due::default();
+        if !self.room()?.is_enough() {
+            // What is fetched could not be staged.
+            due.next = Some(now.plus_ms(LOOK_FOR_ROOM_MS));
+            return Ok(due);
+        }
+        let snapshot = self.index.snapshot();
         snapshot.scan_keys::<Pending>(&[], None, |key| {
             if key.due > now {
                 due.next = Some(key.due);

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::index::keys::meta::Meta;
 use crate::index::keys::obsolete::ObsoleteSegments;
+use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::Segments;
 use crate::segment::dir::Table;
 use crate::time::Date;
@@ -39,7 +40,7 @@ impl Archive {
     /// Removes files that no entry names. The jobs file goes first: whoever reads in place ignores a
     /// samples file without one.
     pub(super) fn remove_pair(&self, date: Date, name: &str) {
-        for table in [Table::Jobs, Table::Samples] {
+        for table in Table::ALL {
             // What cannot be removed now is removed at the next opening.
             let _best_effort = self.dir.remove(table, date, name);
         }
@@ -71,15 +72,22 @@ impl Archive {
         let snapshot = self.index.snapshot();
         snapshot.scan::<Segments>(&[], None, |id, entry| {
             let name = file_name(entry.info.archiver, id.seq);
-            for table in [Table::Samples, Table::Jobs] {
+            for table in Table::ALL {
                 named.insert(self.dir.file_path(table, id.date, &name));
             }
             Ok(true)
         })?;
         snapshot.scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
             let name = file_name(obsolete.archiver, id.seq);
-            for table in [Table::Samples, Table::Jobs] {
+            for table in Table::ALL {
                 named.insert(self.dir.file_path(table, id.date, &name));
+            }
+            Ok(true)
+        })?;
+        // Somebody may have put the files of a segment in quarantine back.
+        snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
+            for table in Table::ALL {
+                named.insert(self.dir.file_path(table, id.date, &quarantined.info.file));
             }
             Ok(true)
         })?;
@@ -87,7 +95,7 @@ impl Archive {
             .get::<Meta>(&"seq.segment".to_owned())?
             .unwrap_or(0);
         let mut orphans = Vec::new();
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             for path in self
                 .dir
                 .list(table)?
@@ -98,7 +106,7 @@ impl Archive {
                     return Err(Error::data(
                         "index_older_than_segments",
                         format!(
-                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; restore both from one backup (nothing was changed)",
+                            "{} is not in the index and was not left by a crash: the index is older than the segments, or empty; run tachograph reindex, or restore both from one backup (nothing was changed)",
                             path.display()
                         ),
                     ));

@@ -36,6 +36,7 @@ use super::find::amended_keys;
 use super::readers::Reading;
 use super::segments::{OpenSegment, file_name};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
@@ -174,7 +175,8 @@ impl Archive {
             bytes_out: output.as_ref().map_or(0, |output| bytes_of(&output.entry)),
             folded: num::len_u64(plan.jobs.iter().filter(|job| job.folded.is_some()).count()),
         };
-        let flipped = self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms);
+        let flipped = fault::step("rewrite.checked")
+            .and_then(|()| self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms));
         let flipped = match &output {
             Some(output) => {
                 let name = file_name(output.entry.info.archiver, output.id.seq);
@@ -190,6 +192,7 @@ impl Archive {
             return Ok(None);
         }
         self.segments.forget(work.inputs);
+        fault::step("rewrite.replaced")?;
         Ok(Some(made))
     }
 
@@ -269,7 +272,8 @@ impl Archive {
         let name = file_name(self.archiver.number(), seq);
         self.write_pair(date, &name, &samples.bytes, &jobs.bytes)?;
         drop((samples, jobs));
-        let checked = self.check_output(inputs, plan, &output, work.pause);
+        let checked = fault::step("rewrite.written")
+            .and_then(|()| self.check_output(inputs, plan, &output, work.pause));
         match checked {
             Ok(samples) => Ok(Output { samples, ..output }),
             Err(error) => {

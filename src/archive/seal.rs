@@ -179,12 +179,16 @@ fn seal_job(
 }
 
 impl Archive {
-    /// Seals every date whose staged jobs are due. A date that cannot be sealed does not keep the
-    /// others from it.
+    /// Seals every date whose staged jobs are due, while there is room on the disk. A date that cannot
+    /// be sealed does not keep the others from it.
     ///
     /// # Errors
     /// The first failure, after every date was tried: those jobs stay staged and readable.
     pub fn seal_due(&self) -> Result<Vec<Sealed>> {
+        if !self.room()?.is_enough() {
+            return Ok(Vec::new());
+        }
+        self.try_again_after_full();
         let now = self.clock.now();
         let due = self.staged_dates().due(&self.settings.seal, now);
         let mut sealed = Vec::new();
@@ -210,6 +214,7 @@ impl Archive {
     /// # Errors
     /// The first failure, after every date was tried: those jobs stay staged and readable.
     pub fn seal_all(&self) -> Result<Vec<Sealed>> {
+        self.need_room()?;
         let dates = self.staged_dates().dates();
         let mut sealed = Vec::new();
         let mut failure = None;

@@ -4,6 +4,7 @@ use super::Archive;
 use crate::error::{Error, Result};
 use crate::index::Snapshot;
 use crate::index::keys::jobs::SealedJob;
+use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments as SegmentFamily};
 use crate::limits;
 use crate::model::archived::SummarisedRow;
@@ -12,7 +13,7 @@ use crate::model::profile::Profile;
 use crate::num;
 use crate::segment::VerifiedFile;
 use crate::segment::digest::Digests;
-use crate::segment::dir::Table;
+use crate::segment::dir::{DataDir, Table};
 use crate::segment::jobs::JobsFile;
 use crate::segment::properties::JOBS_BATCH_ROWS;
 use crate::segment::runs::{self, Run};
@@ -22,20 +23,35 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Code of the error of a job whose segment is in quarantine.
+pub(super) const SEGMENT_QUARANTINED: &str = "segment_quarantined";
+
 /// File name of a segment, the same in both tables.
 pub(super) fn file_name(archiver: u16, seq: u64) -> String {
     format!("{archiver:05}-{seq:010}.parquet")
 }
 
-/// The sequence number in a segment file's name; `None` if it is no name of ours.
-pub(super) fn sequence_of(path: &Path) -> Option<u64> {
+/// The archiver's and the sequence number in a segment file's name; `None` if it is no name of ours.
+pub(super) fn numbers_of(path: &Path) -> Option<(u16, u64)> {
     let (archiver, seq) = path
         .file_name()?
         .to_str()?
         .strip_suffix(".parquet")?
         .split_once('-')?;
-    archiver.parse::<u16>().ok()?;
-    seq.parse().ok()
+    Some((archiver.parse().ok()?, seq.parse().ok()?))
+}
+
+/// What a segment file's path says: segment and archiver.
+pub(super) fn id_of(path: &Path) -> Option<(SegmentId, u16)> {
+    let (archiver, seq) = numbers_of(path)?;
+    let folder = path.parent()?.file_name()?.to_str()?;
+    let date = Date::parse(folder.strip_prefix("date=")?)?;
+    Some((SegmentId { date, seq }, archiver))
+}
+
+/// The sequence number in a segment file's name; `None` if it is no name of ours.
+pub(super) fn sequence_of(path: &Path) -> Option<u64> {
+    numbers_of(path).map(|(_, seq)| seq)
 }
 
 /// A segment open for reading.
@@ -46,6 +62,15 @@ pub(super) struct OpenSegment {
 }
 
 impl OpenSegment {
+    /// Opens both files of that name and checks their footers.
+    pub(super) fn open(dir: &DataDir, date: Date, name: &str, jobs: Digests) -> Result<Self> {
+        let file = dir.open_file(Table::Jobs, date, name)?;
+        let jobs = JobsFile::new(VerifiedFile::open(file, jobs)?)?;
+        let file = dir.open_file(Table::Samples, date, name)?;
+        let samples = VerifiedFile::open(file, jobs.samples_digests()?)?;
+        Ok(Self { jobs, samples })
+    }
+
     /// Its jobs file.
     pub(super) fn jobs(&self) -> &JobsFile {
         &self.jobs
@@ -72,6 +97,16 @@ impl OpenSegment {
     /// The jobs of the samples file in order; fails if a key is out of order.
     pub(super) fn runs(&self) -> Result<Vec<Run>> {
         runs::runs(&self.samples)
+    }
+
+    /// Digests of the samples file.
+    pub(super) fn samples_digests(&self) -> Result<Digests> {
+        self.jobs.samples_digests()
+    }
+
+    /// Rows of the jobs file.
+    pub(super) fn job_count(&self) -> u64 {
+        self.jobs.rows()
     }
 
     /// Rows of the jobs file from `start`, at most a page and none beyond `end`.
@@ -103,6 +138,24 @@ impl OpenSegment {
     pub(super) fn profile(&self, job: &SealedJob) -> Result<Profile> {
         samples::read(&self.samples, job.sample_rows())
     }
+}
+
+/// Why a segment that a job's entry names is not open to readers.
+fn not_served(snapshot: &Snapshot<'_>, id: SegmentId) -> Result<Error> {
+    let SegmentId { date, seq } = id;
+    Ok(match snapshot.get::<Quarantine>(&id)? {
+        None => Error::data(
+            "segment_missing",
+            format!("segment {seq} of {date} is not in the index"),
+        ),
+        Some(quarantined) => Error::data(
+            SEGMENT_QUARANTINED,
+            format!(
+                "segment {seq} of {date} is in quarantine ({}); restore its files with tachograph restore --segment",
+                quarantined.info.problem
+            ),
+        ),
+    })
 }
 
 fn check_row(row: &SummarisedRow, job: &SealedJob) -> Result<()> {
@@ -152,6 +205,12 @@ impl Segments {
         cache.segments.retain(|id, _| !ids.contains(id));
     }
 
+    /// Closes all.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.open.lock().unwrap().segments.clear();
+    }
+
     fn put(&self, id: SegmentId, segment: &Arc<OpenSegment>) {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.segments.len() >= limits::OPEN_SEGMENTS_MAX {
@@ -181,12 +240,9 @@ impl Archive {
         if let Some(segment) = self.segments.get(id) {
             return Ok(segment);
         }
-        let entry = snapshot.get::<SegmentFamily>(&id)?.ok_or_else(|| {
-            Error::data(
-                "segment_missing",
-                format!("segment {seq} of {date} is not in the index"),
-            )
-        })?;
+        let Some(entry) = snapshot.get::<SegmentFamily>(&id)? else {
+            return Err(not_served(snapshot, id)?);
+        };
         self.open_known(id, &entry)
     }
 
@@ -208,11 +264,11 @@ impl Archive {
     pub(super) fn open_files(&self, id: SegmentId, entry: &SegmentEntry) -> Result<OpenSegment> {
         let archiver = Archiver::new(entry.info.archiver)?;
         let name = file_name(archiver.number(), id.seq);
-        let jobs_digests = Digests::decode(&entry.jobs_digests)?;
-        let jobs = self.dir.open_file(Table::Jobs, id.date, &name)?;
-        let jobs = JobsFile::new(VerifiedFile::open(jobs, jobs_digests)?)?;
-        let samples = self.dir.open_file(Table::Samples, id.date, &name)?;
-        let samples = VerifiedFile::open(samples, jobs.samples_digests()?)?;
-        Ok(OpenSegment { jobs, samples })
+        OpenSegment::open(
+            &self.dir,
+            id.date,
+            &name,
+            Digests::decode(&entry.jobs_digests)?,
+        )
     }
 }

@@ -4,7 +4,7 @@
 use super::accept::store;
 use super::commit::Txn;
 use super::find::staged_key;
-use super::{Archive, Reply, erase, locked, lookups};
+use super::{Archive, Reply, erase, locked, lookups, quarantine};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::index::keys::jobs::{JobEntry, Jobs};
@@ -57,12 +57,17 @@ impl Archive {
     /// Makes a job archived. Durable and readable when the reply is there.
     pub fn stage(&self, staging: Staging) -> Reply<Staged> {
         let look_up_at = staging.look_up_at;
-        match self.prepare(staging) {
+        match self.need_room().and_then(|()| self.prepare(staging)) {
             Ok((record, archived, profile)) => {
                 self.commit_staged(record, archived, profile, look_up_at)
             }
-            Err(error) => self.committer.submit(move |_| Err(error)),
+            Err(error) => self.refused(error),
         }
+    }
+
+    /// The answer to what is not even tried.
+    pub(super) fn refused<T: Send + 'static>(&self, error: Error) -> Reply<T> {
+        self.committer.submit(move |_| Err(error))
     }
 
     /// Everything that needs no transaction, in the caller's thread: compression above all.
@@ -115,6 +120,10 @@ impl Archive {
             let erased = erase::is_erased(txn, seen.keys.job, record.keys.project)?;
             if erased || !same_job(&record, &seen) {
                 return Ok((Staged::Stale, None));
+            }
+            if let Some(place) = record.place.take().filter(|_| archived.rows == 0) {
+                quarantine::back_to_its_place(txn, &record, &place, now)?;
+                return Ok((Staged::Archived, None));
             }
             let mut waiting = record.waiting.take();
             if fault::omits("omit.pending_removal") {

@@ -1,12 +1,16 @@
 //! The engine end to end: accept, stage, seal, read, amend, reopen.
 #![expect(clippy::disallowed_methods, reason = "tests damage files from outside")]
 
+mod backups;
+mod clock;
 mod compaction;
 mod corrections;
 mod hidden;
 mod importing;
 mod lists;
+mod reindexing;
 mod rewriting;
+mod scrubbing;
 mod sealing;
 mod waiting;
 

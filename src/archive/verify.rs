@@ -12,12 +12,14 @@
 //! | AR-3 | a job waits exactly if it stands in the queue, at the time its record says |
 //! | AR-4, AR-5 | every file equals its digest, every page that is read its own |
 //! | AR-6 | (deep) a stored summary equals the one computed from the stored samples |
+//! | AR-7 | no segment that is to be removed is served or pointed to |
 //! | AR-8 | the samples of a job lie in the rows its entry names, and the keys are strictly ascending by (project_key, job, part, ts) |
+//! | AR-9 | the rows of a jobs file are strictly ascending by (project_key, name, started_at, job), as it declares |
 //! | AR-11 | every job has its public name and its place in the lists |
 
 use super::listed::Listed;
-use super::segments::{OpenSegment, file_name};
-use super::{Archive, find};
+use super::segments::{OpenSegment, file_name, id_of};
+use super::{Archive, closing, find};
 use crate::error::Result;
 use crate::index::Snapshot;
 use crate::index::keys::by_time::{ByProjectTime, ByTime, TimeKey};
@@ -25,6 +27,7 @@ use crate::index::keys::ids::{Ids, Kind, PublicId};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::obsolete::ObsoleteSegments;
 use crate::index::keys::pending::{Pending, PendingKey};
+use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::index::keys::staged::Staged;
 use crate::invariant::InvariantId;
@@ -34,8 +37,12 @@ use crate::model::id::{JobKey, JobRef};
 use crate::model::record::JobRecord;
 use crate::num;
 use crate::segment::dir::Table;
+use crate::segment::jobs as jobs_file;
 use crate::segment::runs::Run;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::PoisonError;
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +85,21 @@ impl Archive {
     /// `Data` or `Unavailable` only if the index itself cannot be read; everything else is a problem
     /// of the answer.
     pub fn verify(&self, deep: bool, mut progress: impl FnMut(u64, u64)) -> Result<Verification> {
+        self.verify_while(deep, |done, all| {
+            progress(done, all);
+            true
+        })
+    }
+
+    /// As [`Archive::verify`], also while the archive is written, until `progress` says `false`.
+    ///
+    /// # Errors
+    /// As [`Archive::verify`]; `Unavailable` if it was ended.
+    pub fn verify_while(
+        &self,
+        deep: bool,
+        mut progress: impl FnMut(u64, u64) -> bool,
+    ) -> Result<Verification> {
         let snapshot = self.reading();
         let mut check = Check {
             archive: self,
@@ -97,8 +119,12 @@ impl Archive {
         let all = num::len_u64(segments.len());
         for (done, (id, entry)) in (1u64..).zip(&segments) {
             check.segment(*id, entry, deep);
-            progress(done, all);
+            if !progress(done, all) {
+                return Err(closing());
+            }
         }
+        check.quarantine()?;
+        check.replaced()?;
         for (id, jobs) in std::mem::take(&mut check.pointers) {
             let message = format!(
                 "{jobs} jobs point into segment {} of {} and find no row",
@@ -282,7 +308,7 @@ impl Check<'_> {
     /// The files that are there are those that the index names.
     fn files(&mut self, segments: &[(SegmentId, SegmentEntry)]) -> Result<()> {
         let dir = &self.archive.dir;
-        for table in [Table::Samples, Table::Jobs] {
+        for table in Table::ALL {
             let mut there: BTreeSet<_> = dir.list(table)?.into_iter().collect();
             for (id, entry) in segments {
                 let path = dir.file_path(table, id.date, &file_name(entry.info.archiver, id.seq));
@@ -297,12 +323,58 @@ impl Check<'_> {
                     there.remove(&dir.file_path(table, id.date, &file_name(old.archiver, id.seq)));
                     Ok(true)
                 })?;
+            there.retain(|path| !self.is_newer(path));
             for path in there {
                 let message = format!("{} is not in the index", path.display());
                 self.found.broken(InvariantId::Ar1, message);
             }
         }
         Ok(())
+    }
+
+    /// Whether a file that the snapshot does not name belongs to a segment that was made since, or is
+    /// gone again: another look knows it, while none is being made.
+    fn is_newer(&self, path: &Path) -> bool {
+        let archive = self.archive;
+        let _none_is_made = archive
+            .sealing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let _nor_rewritten = archive
+            .rewriting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let named = id_of(path).and_then(|(id, _)| archive.index.get::<Segments>(&id).ok());
+        named.flatten().is_some() || archive.dir.open_path(path).is_err()
+    }
+
+    /// What is to be removed is named by nothing that is served.
+    fn replaced(&mut self) -> Result<()> {
+        let snapshot = self.snapshot;
+        snapshot.scan_keys::<ObsoleteSegments>(&[], None, |id| {
+            if snapshot.get::<Segments>(&id)?.is_some() || self.pointers.contains_key(&id) {
+                let message = format!(
+                    "segment {} of {} is to be removed and is still needed",
+                    id.seq, id.date
+                );
+                self.found.broken(InvariantId::Ar7, message);
+            }
+            Ok(true)
+        })
+    }
+
+    /// What is in quarantine is not served, and its jobs are named once.
+    fn quarantine(&mut self) -> Result<()> {
+        let snapshot = self.snapshot;
+        snapshot.scan::<Quarantine>(&[], None, |id, quarantined| {
+            let jobs = self.pointers.remove(&id).unwrap_or(0);
+            let message = format!(
+                "segment {} of {} is in quarantine with {jobs} jobs: {}",
+                id.seq, id.date, quarantined.info.problem
+            );
+            self.found.broken(InvariantId::Ar5, message);
+            Ok(true)
+        })
     }
 
     /// One segment: both files whole, then row by row.
@@ -344,14 +416,24 @@ impl Check<'_> {
         }
         self.found.sample_rows += rows;
         let mut jobs = 0u64;
+        let mut last: Option<SummarisedRow> = None;
         while jobs < entry.info.jobs {
             let batch = segment.job_rows(jobs, entry.info.jobs)?;
             if batch.is_empty() {
                 break;
             }
             for row in batch {
+                let ascends = |last: &SummarisedRow| jobs_file::order(last, &row) == Ordering::Less;
+                if !last.as_ref().is_none_or(ascends) {
+                    let message = format!(
+                        "row {jobs} of the jobs file of segment {} of {} is not behind the one before it",
+                        id.seq, id.date
+                    );
+                    self.found.broken(InvariantId::Ar9, message);
+                }
                 self.row(id, jobs, &row, &mut runs, segment, deep)?;
                 jobs += 1;
+                last = Some(row);
             }
         }
         if (jobs, rows) != (entry.info.jobs, entry.info.rows) {

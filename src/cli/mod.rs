@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod chart;
 mod client;
 mod demo;
@@ -7,6 +8,8 @@ mod download;
 mod exit;
 mod out;
 mod query;
+mod reindex;
+mod restore;
 mod serve;
 mod show;
 mod verify;
@@ -40,6 +43,12 @@ enum Command {
     Verify(verify::Args),
     /// Print the tables and views in another engine's words.
     Views(views::Args),
+    /// Make the index of a data directory anew.
+    Reindex(reindex::Args),
+    /// Make a backup of a data directory.
+    Backup(backup::Args),
+    /// Make a data directory from a backup.
+    Restore(restore::Args),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,6 +91,9 @@ fn run(command: Command) -> Result<()> {
             views::run(&args);
             Ok(())
         }
+        Command::Reindex(args) => reindex::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Config(ConfigCommand::Check { file }) => {
             for warning in config::read_config(&file)?.warnings {
                 out::note(&format!("warning: {warning}"));

@@ -14,6 +14,7 @@ use bar::Bar;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Ask a question over every job, in SQL: one SELECT over the tables jobs and samples and the views
 /// job_samples, job_metrics and sections.
@@ -134,15 +135,25 @@ async fn read(dir: &Path, sql: &str, format: AnswerFormat) -> Result<Vec<u8>> {
         return Err(Error::not_found("no_archive", message));
     }
     let clock = SystemClock::shared();
-    let archive = Archive::open(dir, Settings::default(), Arc::clone(&clock))?;
-    let queries = Queries::new(Engine::new(Arc::new(archive))?, clock);
+    let archive = Arc::new(Archive::open(dir, Settings::default(), Arc::clone(&clock))?);
+    let queries = Queries::new(Engine::new(Arc::clone(&archive))?, clock);
     let id = QueryId::random();
     let answer = queries.answer(Scope::local_operator(), &id, sql.to_owned(), format);
     let look = async || {
         let status = queries.status(&id).ok()?;
         Some((status.rows_read, status.rows_to_read))
     };
-    Ok(Bar::watch(answer, look).await?.bytes)
+    let answer = Bar::watch(answer, look).await;
+    drop(queries);
+    // The query's threads let go of the archive a moment later; it must be closed before the process
+    // ends, not while it does.
+    let closed = async {
+        while Arc::strong_count(&archive) > 1 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let _in_time = tokio::time::timeout(Duration::from_secs(5), closed).await;
+    Ok(answer?.bytes)
 }
 
 #[derive(Debug, Deserialize)]

@@ -24,14 +24,19 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
-    if !args.data_dir.join("FORMAT").is_file() {
-        let message = format!(
-            "{} holds no archive; name it with --data-dir",
-            args.data_dir.display()
-        );
-        return Err(Error::not_found("no_archive", message));
+impl Args {
+    /// A plain verification of that folder.
+    pub(super) fn of(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            deep: false,
+            json: false,
+        }
     }
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    super::reindex::check_is_archive(&args.data_dir)?;
     let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;
     let found = archive.verify(args.deep, |done, all| {
         if done == all || done.is_multiple_of(100) {

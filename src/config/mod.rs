@@ -23,6 +23,7 @@ use files::Files;
 use section::{Report, Section};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the service listens unless told otherwise: loopback, since there are no identities yet.
 const LISTEN: &str = "127.0.0.1:8750";
@@ -46,6 +47,8 @@ pub struct Config {
     pub retention: Retention,
     /// The CI instances.
     pub sources: Vec<GitlabSettings>,
+    /// Folder below which the service puts backups.
+    pub backups: Option<PathBuf>,
     /// What is in order but unwise, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -60,6 +63,7 @@ impl Default for Config {
             declared: Declared::default(),
             retention: Retention::default(),
             sources: Vec::new(),
+            backups: None,
             warnings: Vec::new(),
         }
     }
@@ -97,7 +101,13 @@ impl Config {
                 "archive.value_encoding",
                 self.archive.encoding != next.archive.encoding,
             ),
+            ("backup.folder", self.backups != next.backups),
+            ("scrub.pass_days", self.archive.scrub != next.archive.scrub),
             ("archive.seal_*", self.archive.seal != next.archive.seal),
+            (
+                "archive.reserve_bytes",
+                self.archive.reserve != next.archive.reserve,
+            ),
         ]
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))
@@ -121,6 +131,21 @@ impl Config {
         set(&mut self.data_dir, root.checked("data_dir", folder));
         set(&mut self.log, root.take("log"));
         self.archive.archiver = root.checked("archiver", number);
+        if let Some(mut section) = root.table("backup") {
+            self.backups = section.checked("folder", folder);
+            section.finish();
+        }
+        if let Some(mut section) = root.table("scrub") {
+            let days = section.checked("pass_days", |days: u64| match days {
+                0..=366 => Ok(days),
+                _ => Err("must be 0 to 366".to_owned()),
+            });
+            if let Some(days) = days {
+                let pass = Duration::from_secs(days * 86_400);
+                self.archive.scrub.pass = Some(pass).filter(|pass| !pass.is_zero());
+            }
+            section.finish();
+        }
         if let Some(mut section) = root.table("archive") {
             read_archive(&mut section, &mut self.archive);
             section.finish();
@@ -144,6 +169,7 @@ fn read_archive(section: &mut Section<'_>, settings: &mut Settings) {
         1..=86_400 => Ok(seconds),
         _ => Err("must be 1 to 86400".to_owned()),
     });
+    settings.reserve.bytes = section.take("reserve_bytes");
     let seal: &mut SealPolicy = &mut settings.seal;
     if let Some(jobs) = jobs {
         seal.jobs = jobs;

@@ -156,8 +156,8 @@ fn the_example_names_every_key_that_there_is() {
         }
     }
     assert_eq!(
-        sections, 9,
-        "root, archive, retention, a project's, region, basic_auth, two rules, source"
+        sections, 11,
+        "root, archive, scrub, backup, retention, a project's, region, basic_auth, two rules, source"
     );
     let shown = whole_example("nothing");
     for key in known {

@@ -15,17 +15,15 @@ pub(super) async fn healthz() -> &'static str {
 /// Whether new work is taken. A Prometheus that is down does not make the service unready.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "ready"), (status = 503, description = "not ready; the body says why")))]
 pub(super) async fn readyz(State(services): State<Services>) -> Response {
-    if services.archive.is_writable() {
-        "ready\n".into_response()
-    } else {
-        let body = "not ready: a write to the index failed; look at the disk, then restart\n";
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-            body,
-        )
-            .into_response()
-    }
+    let Some(error) = services.archive.not_ready() else {
+        return "ready\n".into_response();
+    };
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        format!("not ready: {}\n", error.message()),
+    )
+        .into_response()
 }
 
 /// The service's own metrics.

@@ -5,6 +5,7 @@ use super::{ops, problem, v1};
 use crate::archive::Archive;
 use crate::ingest::Intake;
 use crate::limits;
+use crate::operations::Operations;
 use crate::query::Query;
 use crate::query::sql::Queries;
 use crate::telemetry::Metrics;
@@ -31,6 +32,7 @@ pub struct Services {
     pub queries: Queries,
     pub archive: Arc<Archive>,
     pub metrics: Arc<Metrics>,
+    pub operations: Operations,
 }
 
 #[derive(OpenApi)]
@@ -70,6 +72,14 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(v1::sql::run_sql))
         .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))
         .routes(routes!(v1::admin::seal))
+        .routes(routes!(
+            v1::operations::last_backup,
+            v1::operations::back_up
+        ))
+        .routes(routes!(
+            v1::operations::last_verification,
+            v1::operations::verify
+        ))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))

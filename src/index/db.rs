@@ -18,7 +18,7 @@ const WRITE_BUFFER_BYTES: usize = 64 << 20;
 
 /// An open index. One process at a time (the archive holds the lock).
 pub struct Index {
-    db: DB,
+    pub(super) db: DB,
 }
 
 impl fmt::Debug for Index {
@@ -29,14 +29,45 @@ impl fmt::Debug for Index {
     }
 }
 
-fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
+/// What RocksDB says of ENOSPC, for which its kinds have no word.
+const NO_SPACE: &str = "No space left on device";
+
+pub(super) fn storage_error(what: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
     move |error| {
-        let kind = match error.kind() {
-            rocksdb::ErrorKind::Corruption => ErrorKind::Data,
-            _ => ErrorKind::Unavailable,
+        let message = format!("the index failed while {what}");
+        let own = match error.kind() {
+            rocksdb::ErrorKind::Corruption => {
+                let todo = "run tachograph reindex, or restore a backup";
+                Error::data("index_damaged", format!("{message}: {todo}"))
+            }
+            _ if error.as_ref().contains(NO_SPACE) => {
+                Error::new(ErrorKind::Unavailable, "disk_full", message)
+            }
+            _ => Error::new(ErrorKind::Unavailable, "index_io", message),
         };
-        Error::new(kind, "index_io", format!("the index failed while {what}")).with_source(error)
+        own.with_source(error)
     }
+}
+
+/// Files that are not there, and families that are unknown, are no failures of the disk: trying again
+/// does not help.
+fn opening_error(error: rocksdb::Error) -> Error {
+    let text: &str = error.as_ref();
+    if text.contains("Column families not opened") {
+        return Error::data(
+            "index_family",
+            "the index has a family that this program does not know: use the program that wrote it",
+        )
+        .with_source(error);
+    }
+    if text.contains("No such file or directory") {
+        return Error::data(
+            "index_damaged",
+            "a file of the index is missing: run tachograph reindex, or restore a backup",
+        )
+        .with_source(error);
+    }
+    storage_error("opening it")(error)
 }
 
 impl Index {
@@ -57,8 +88,7 @@ impl Index {
         let families = keys::ALL
             .iter()
             .map(|name| ColumnFamilyDescriptor::new(*name, family_options(&cache)));
-        let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(storage_error("opening it"))?;
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(opening_error)?;
         Ok(Self { db })
     }
 
@@ -110,6 +140,12 @@ impl Index {
         self.db
             .write_opt(batch, &options)
             .map_err(storage_error("writing"))
+    }
+
+    /// Number of the last change that was written; it never falls, but for what was lost.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.db.latest_sequence_number()
     }
 
     /// Bytes of the live data files of a family, after flushing it: for size figures.
@@ -284,7 +320,7 @@ impl Changes {
         self.add(F::NAME, key_of::<F>(key), Some(value.to_vec()));
     }
 
-    fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(super) fn add(&mut self, family: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
         self.latest.insert((family, key.clone()), self.list.len());
         self.list.push(Change { family, key, value });

@@ -7,9 +7,11 @@
 pub mod blob;
 mod db;
 pub mod keys;
+mod whole;
 pub mod wire;
 
 pub use db::{Changes, Index, Snapshot};
+pub use whole::Salvaged;
 
 use crate::error::{Error, Result};
 

@@ -88,6 +88,9 @@ pub struct JobRow {
     /// When an amendment last changed this row.
     #[serde(default)]
     pub amended_at: Option<TimestampMs>,
+    /// The time under which lists sort a job without a start: when it was first heard of.
+    #[serde(default)]
+    pub first_seen: Option<TimestampMs>,
 }
 
 impl JobRow {

@@ -50,6 +50,18 @@ impl Origin {
     }
 }
 
+/// Where the row of a sealed job lies: kept in the record of one that is fetched again because that
+/// segment is in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Place {
+    pub date: Date,
+    pub segment: u64,
+    pub jobs_row: u64,
+    pub first_row: u64,
+    pub rows: u64,
+}
+
 /// What archiving added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archived {
@@ -85,6 +97,9 @@ pub struct JobRecord {
     /// Set once it is archived.
     #[serde(default)]
     pub archived: Option<Archived>,
+    /// Set while a job is fetched again whose segment is in quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 impl JobRecord {
@@ -123,6 +138,7 @@ impl JobRecord {
             findings: archived.findings.clone(),
             co_tenancy: archived.co_tenancy,
             amended_at: None,
+            first_seen: Some(self.first_seen).filter(|_| self.merged.facts().started_at.is_none()),
         })
     }
 }

@@ -71,6 +71,7 @@ words! {
         PastRetention = "past_retention": "The job is older than what Prometheus keeps.",
         PrometheusGap = "prometheus_gap": "Prometheus recorded nothing at all during the job.",
         NeverRegistered = "never_registered": "Its runner, region or machine was not known before Prometheus forgot the job.",
+        Quarantined = "quarantined": "The files that hold the job are damaged or missing. They are in quarantine until somebody restores them.",
         SamplesExpired = "samples_expired": "The samples are older than the archive keeps them; the summary stays.",
         UpstreamFailed = "upstream_failed": "No usable answer of the region's Prometheus could be archived before it forgot the job.",
     }

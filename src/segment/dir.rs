@@ -10,10 +10,18 @@
     reason = "the owner of the archive's file I/O"
 )]
 
+pub mod copies;
+mod format;
+mod index_place;
+mod quarantine;
+mod space;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::time::Date;
 use bytes::Bytes;
+use format::Format;
+pub use space::Space;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -29,6 +37,10 @@ pub enum Table {
 }
 
 impl Table {
+    /// All of them, in the order in which a segment's files are removed: whoever reads in place ignores
+    /// samples without a jobs file.
+    pub const ALL: [Self; 2] = [Self::Jobs, Self::Samples];
+
     /// Folder name under `tables/`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -55,26 +67,16 @@ pub struct ReadFile {
     len: u64,
 }
 
-const FORMAT_FILE: &str = "FORMAT";
-/// Version of the data directory: major changes refuse, minor ones add.
-const FORMAT_MAJOR: u32 = 1;
-const FORMAT_TEXT: &str = concat!(
-    "tachograph 1.0\nwriter ",
-    env!("CARGO_PKG_VERSION"),
-    "\nmin-reader 1.0\n"
-);
-
 fn io_error(what: &str, path: &Path, error: std::io::Error) -> Error {
     let kind = match error.kind() {
         IoKind::NotFound | IoKind::UnexpectedEof => ErrorKind::Data,
         _ => ErrorKind::Unavailable,
     };
-    Error::new(
-        kind,
-        "data_dir_io",
-        format!("{what} {} failed", path.display()),
-    )
-    .with_source(error)
+    let message = format!("{what} {} failed", path.display());
+    if error.kind() == IoKind::StorageFull {
+        return Error::new(ErrorKind::Unavailable, "disk_full", message).with_source(error);
+    }
+    Error::new(kind, "data_dir_io", message).with_source(error)
 }
 
 impl DataDir {
@@ -87,15 +89,16 @@ impl DataDir {
         create_durably(root)?;
         // Before the lock, so that not even its file changes under a newer program's data; and after
         // it, since the newer program may have come in between.
-        refuse_other_formats(root)?;
+        format::read(root)?;
         let lock = take_lock(&root.join("LOCK"))?;
         fault::step("open.locked")?;
         let dir = Self {
             root: root.to_owned(),
             _lock: lock,
         };
-        if !refuse_other_formats(root)? {
-            dir.write_in(root, FORMAT_FILE, FORMAT_TEXT.as_bytes())?;
+        let found = format::read(root)?;
+        if let Some(format) = found.map_or(Some(Format::NEW), Format::raised) {
+            dir.write_in(root, format::FILE, format.text().as_bytes())?;
         }
         for folder in ["tables/samples", "tables/jobs", "quarantine", "index"] {
             create_durably(&dir.root.join(folder))?;
@@ -211,6 +214,14 @@ impl DataDir {
         ReadFile::open(&self.file_path(table, date, name))
     }
 
+    /// Opens a file wherever it lies below the data directory.
+    ///
+    /// # Errors
+    /// As [`DataDir::open_file`].
+    pub fn open_path(&self, path: &Path) -> Result<ReadFile> {
+        ReadFile::open(path)
+    }
+
     /// All segment files: table, date folder and file name, for finding what no index entry names.
     ///
     /// # Errors
@@ -243,38 +254,6 @@ fn read_dir(path: &Path) -> Result<Vec<PathBuf>> {
                 .map_err(|error| io_error("listing", path, error))
         })
         .collect()
-}
-
-/// Whether the format is known to be ours: `false` if there is no word of it yet.
-fn refuse_other_formats(root: &Path) -> Result<bool> {
-    let path = root.join(FORMAT_FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => check_format_text(&text, &path).map(|()| true),
-        Err(error) if error.kind() == IoKind::NotFound => Ok(false),
-        Err(error) => Err(io_error("reading", &path, error)),
-    }
-}
-
-fn check_format_text(text: &str, path: &Path) -> Result<()> {
-    let version = text
-        .lines()
-        .next()
-        .and_then(|line| line.strip_prefix("tachograph "));
-    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    match major {
-        Some(FORMAT_MAJOR) => Ok(()),
-        Some(newer) => Err(Error::data(
-            "format_version",
-            format!(
-                "the data directory has format {newer}, this program reads format {FORMAT_MAJOR}: use the program that wrote it (see {})",
-                path.display()
-            ),
-        )),
-        None => Err(Error::data(
-            "format_version",
-            format!("{} is not readable", path.display()),
-        )),
-    }
 }
 
 fn take_lock(path: &Path) -> Result<File> {
@@ -412,12 +391,12 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_nothing_changes() {
         let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join(FORMAT_FILE), "tachograph 2.0\nwriter 9\n").unwrap();
+        std::fs::write(root.path().join(format::FILE), "tachograph 2.0\nwriter 9\n").unwrap();
         assert_eq!(
             DataDir::open(root.path()).unwrap_err().code(),
             "format_version"
         );
-        let text = std::fs::read_to_string(root.path().join(FORMAT_FILE)).unwrap();
+        let text = std::fs::read_to_string(root.path().join(format::FILE)).unwrap();
         assert_eq!(text, "tachograph 2.0\nwriter 9\n");
         let names: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");

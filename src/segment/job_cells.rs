@@ -50,6 +50,7 @@ pub(super) fn get(row: &SummarisedRow, slot: Slot) -> Option<Scalar<'_>> {
         findings,
         co_tenancy,
         amended_at,
+        first_seen,
     } = &row.row;
     match slot {
         Slot::ProjectKey => int(keys.project.0),
@@ -91,6 +92,7 @@ pub(super) fn get(row: &SummarisedRow, slot: Slot) -> Option<Scalar<'_>> {
         Slot::CoTenantCount => int(co_tenancy.count),
         Slot::CoTenantOverlapSeconds => int(co_tenancy.overlap_ms),
         Slot::AmendedAt => ms(*amended_at),
+        Slot::FirstSeenAt => ms(*first_seen),
         Slot::BaseTs => findings.base.ts_ms.and_then(int),
         Slot::Base(column) => findings.base.values.get(&column).copied().and_then(int),
         Slot::Total(column) => row.summary.totals.get(&column).copied().and_then(int),
@@ -112,6 +114,7 @@ pub(super) struct Draft {
     pub(super) findings: Findings,
     co_tenancy: CoTenancy,
     amended_at: Option<TimestampMs>,
+    first_seen: Option<TimestampMs>,
     summary: Summary,
 }
 
@@ -193,6 +196,7 @@ impl Draft {
             Slot::CoTenantCount => self.co_tenancy.count = narrow()?,
             Slot::CoTenantOverlapSeconds => self.co_tenancy.overlap_ms = number,
             Slot::AmendedAt => self.amended_at = time,
+            Slot::FirstSeenAt => self.first_seen = time,
             Slot::BaseTs => findings.base.ts_ms = Some(number),
             Slot::Base(column) => {
                 findings.base.values.insert(column, number);
@@ -233,6 +237,7 @@ impl Draft {
             findings: self.findings,
             co_tenancy: self.co_tenancy,
             amended_at: self.amended_at,
+            first_seen: self.first_seen,
         };
         Ok((row, self.summary))
     }

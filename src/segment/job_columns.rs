@@ -59,6 +59,7 @@ pub(super) enum Slot {
     CoTenantCount,
     CoTenantOverlapSeconds,
     AmendedAt,
+    FirstSeenAt,
     BaseTs,
     Base(Column),
     Total(Column),
@@ -266,6 +267,7 @@ fn measures() -> Vec<JobColumn> {
             Slot::CoTenantOverlapSeconds,
         ),
         time("amended_at", Slot::AmendedAt),
+        time("first_seen_at", Slot::FirstSeenAt),
     ]
 }
 

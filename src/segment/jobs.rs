@@ -6,6 +6,7 @@ use super::digest::Digests;
 use super::job_cells::{self, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
+use super::own_digest;
 use super::properties::{self, Storage, ValueEncoding};
 use super::samples::BuiltFile;
 use super::{SAMPLES_DIGESTS_KEY, parquet_error};
@@ -141,11 +142,15 @@ impl JobsWriter {
     pub(super) fn finish(mut self, samples: &Digests) -> Result<BuiltFile> {
         let digests = KeyValue::new(SAMPLES_DIGESTS_KEY.to_owned(), samples.to_hex());
         self.writer.append_key_value_metadata(digests);
+        // The last one: `own_digest` looks for it from the end.
+        self.writer
+            .append_key_value_metadata(own_digest::placeholder());
         let metadata = self
             .writer
             .finish()
             .map_err(parquet_error("closing a jobs file"))?;
-        let bytes = std::mem::take(self.writer.inner_mut());
+        let mut bytes = std::mem::take(self.writer.inner_mut());
+        own_digest::fill(&mut bytes)?;
         let digests = Digests::compute(&bytes, &metadata)?;
         Ok(BuiltFile {
             bytes,

@@ -68,6 +68,12 @@ impl JobsFile {
         )
     }
 
+    /// Rows in it.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.file.metadata.file_metadata().num_rows().unsigned_abs()
+    }
+
     /// Reads and checks the whole file.
     ///
     /// # Errors

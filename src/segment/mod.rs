@@ -18,6 +18,8 @@ mod job_lists;
 pub mod jobs;
 pub mod jobs_merge;
 mod jobs_read;
+pub mod mark;
+mod own_digest;
 mod pages;
 pub mod properties;
 pub mod runs;
@@ -28,6 +30,7 @@ pub mod sum;
 mod value;
 mod verified;
 
+pub use own_digest::{Vouched, read_alone};
 pub use verified::{PageStore, VerifiedFile};
 
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use super::digest::Digests;
 use super::dir::ReadFile;
-use super::parquet_error;
+use super::{FORMAT, FORMAT_KEY, parquet_error};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::invariant::{self, InvariantId};
@@ -15,6 +15,9 @@ use std::io::Cursor;
 use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// Bytes that are read at once when a whole file is checked.
+const PIECE: usize = 1 << 20;
 
 /// Bytes of a segment file, checked when they are read. Gives the Parquet reader whole pages.
 #[derive(Debug, Clone)]
@@ -133,10 +136,29 @@ impl VerifiedFile {
                 offset,
             })
             .map_err(parquet_error("parsing a footer"))?;
-        Ok(Self {
+        let file = Self {
             store,
             metadata: Arc::new(metadata),
-        })
+        };
+        file.check_format()?;
+        Ok(file)
+    }
+
+    /// Newer files of the same major number only have more in them.
+    fn check_format(&self) -> Result<()> {
+        let major = |version: &'_ str| version.split('.').next().map(str::to_owned);
+        let said = self.footer_value(FORMAT_KEY);
+        if said.is_some_and(|said| major(said) == major(FORMAT)) {
+            return Ok(());
+        }
+        Err(Error::data(
+            "segment_format",
+            format!(
+                "{} has format {}, this program reads {FORMAT}: use the program that wrote it",
+                self.store.file.path().display(),
+                said.unwrap_or("unknown"),
+            ),
+        ))
     }
 
     /// Length in bytes.
@@ -163,9 +185,18 @@ impl VerifiedFile {
     /// # Errors
     /// `Data` if it differs.
     pub fn verify_whole(&self) -> Result<()> {
-        let len = num::to_usize(self.store.digests.file_len);
-        let bytes = self.store.file.read_at(0, len)?;
-        if blake3::hash(&bytes).as_bytes() == &self.store.digests.file {
+        let file_len = self.store.digests.file_len;
+        if self.store.file.len() != file_len {
+            return Err(self.store.damaged("its length is not what was written"));
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut offset = 0;
+        while offset < file_len {
+            let len = num::to_usize(file_len - offset).min(PIECE);
+            hasher.update(&self.store.file.read_at(offset, len)?);
+            offset += num::len_u64(len);
+        }
+        if hasher.finalize().as_bytes() == &self.store.digests.file {
             Ok(())
         } else {
             Err(self.store.damaged("the file does not match its digest"))

@@ -58,6 +58,7 @@ pub fn archived_job(seed: u64, project: i64, rows: usize) -> ArchivedJob {
         findings,
         co_tenancy: CoTenancy::default(),
         amended_at: None,
+        first_seen: None,
     };
     ArchivedJob { row, profile }
 }

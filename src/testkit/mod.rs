@@ -10,4 +10,5 @@ pub mod fake_prometheus;
 pub mod fleet;
 pub mod jobs;
 pub mod scripted;
+pub mod simulation;
 pub mod streamed;

@@ -19,7 +19,7 @@
 
 mod files;
 mod jobs;
-mod service;
+pub(crate) mod service;
 
 use crate::proof_support::{Api, percentile};
 use futures::StreamExt as _;

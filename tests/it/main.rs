@@ -21,7 +21,13 @@ mod configuration;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod gitlab;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]
@@ -30,6 +36,8 @@ mod proof_support;
 mod readers;
 #[cfg(test)]
 mod schemas;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod sql;
 #[cfg(test)]

@@ -27,6 +27,19 @@ impl Api {
         Ok(request.send().await?.status().as_u16())
     }
 
+    /// `POST` of JSON; status and JSON.
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.base)).json(body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Status of a `GET` outside of the API.
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        let answer = self.client.get(format!("{}{path}", self.service)).send();
+        answer.await.unwrap().status().as_u16()
+    }
+
     /// `POST` without a body; status and JSON, or an error if no answer came.
     pub(crate) async fn post(&self, path: &str) -> reqwest::Result<(u16, Value)> {
         let answer = self.client.post(format!("{}{path}", self.base)).send();

@@ -155,6 +155,7 @@ fn more_jobs_than_the_commit_queue_holds_are_woken() {
                 first_seen: NOW,
                 waiting: Some(waiting),
                 archived: None,
+                place: None,
             };
             accept::store(txn, None, &record)?;
         }

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod job_body;
 pub mod job_event;
 pub mod jobs;
+pub mod operations;
 pub mod profile;
 mod profile_body;
 pub mod registry;

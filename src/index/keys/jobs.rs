@@ -47,6 +47,15 @@ pub enum JobEntry {
 }
 
 impl JobEntry {
+    /// Public name of the job.
+    #[must_use]
+    pub fn job(&self) -> &JobRef {
+        match self {
+            Self::Record(record) => &record.job,
+            Self::Sealed(sealed) => &sealed.job,
+        }
+    }
+
     /// The project that the job belongs to now.
     #[must_use]
     pub fn project(&self) -> ProjectKey {
@@ -210,6 +219,7 @@ mod tests {
             first_seen: TimestampMs(5),
             waiting: None,
             archived: None,
+            place: None,
         };
         check::round_trip::<Jobs>(&JobKey(2), &JobEntry::Record(Box::new(record)));
     }

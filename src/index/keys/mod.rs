@@ -9,6 +9,7 @@ pub mod lookups;
 pub mod meta;
 pub mod obsolete;
 pub mod pending;
+pub mod quarantine;
 pub mod registry;
 pub mod segments;
 pub mod staged;
@@ -34,6 +35,7 @@ pub const ALL: &[&str] = &[
     meta::Meta::NAME,
     obsolete::ObsoleteSegments::NAME,
     pending::Pending::NAME,
+    quarantine::Quarantine::NAME,
     registry::Regions::NAME,
     registry::Runners::NAME,
     segments::Segments::NAME,

@@ -211,6 +211,7 @@ impl Engine {
             _permit: permit,
         };
         let mut stop = StopOnDrop(Some(Arc::clone(&progress)));
+        progress.begin();
         self.pool.spawn(task.run(begun));
         // Planning takes milliseconds, and cannot be interrupted where it does not.
         let planned = tokio::time::timeout_at(end + GRACE, planned).await;

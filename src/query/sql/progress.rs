@@ -10,6 +10,7 @@ pub struct Progress {
     rows_out: AtomicU64,
     cancelled: AtomicBool,
     complete: AtomicBool,
+    begun: AtomicBool,
     done: AtomicBool,
 }
 
@@ -34,6 +35,17 @@ impl Progress {
 
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
+    }
+
+    /// Its threads begin.
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its threads are at it.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) && !self.is_done()
     }
 
     pub(super) fn finish(&self) {

@@ -54,7 +54,7 @@ struct Running {
 /// How far a query is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryStatus {
-    /// Whether it still runs.
+    /// Whether somebody waits for it, or its threads are still at it.
     pub is_running: bool,
     /// Whether somebody stopped it, or its reader went.
     pub is_cancelled: bool,
@@ -195,8 +195,9 @@ impl Queries {
         let own = known.iter().rev().find(|own| own.id == *id);
         let own = own.ok_or_else(|| not_known(id))?;
         Ok(QueryStatus {
-            is_running: own.ended.is_none(),
-            is_cancelled: own.progress.is_cancelled() && own.ended.is_none(),
+            // A reader who went has ended it, its threads a little later.
+            is_running: own.ended.is_none() || own.progress.is_running(),
+            is_cancelled: own.progress.is_cancelled(),
             rows_read: own.progress.read(),
             rows_to_read: own.progress.planned(),
             rows: own.progress.answered(),

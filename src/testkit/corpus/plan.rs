@@ -232,6 +232,7 @@ fn job_row(place: &Place, shape: Shape, facts: JobFacts, mut findings: Findings)
         findings,
         co_tenancy: CoTenancy::default(),
         amended_at: None,
+        first_seen: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real binary as a child process.
 
 use crate::proof_support::Api;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -19,26 +20,32 @@ const READY: &str = "tachograph: listening on http://";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running service; it is killed when dropped.
-pub(super) struct Service {
+pub(crate) struct Service {
     child: Child,
     ready: oneshot::Receiver<(SocketAddr, Duration)>,
     log: JoinHandle<Vec<String>>,
 }
 
 /// What a service that has ended had said.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     pub(super) was_ready: bool,
     log: Vec<String>,
 }
 
 impl Service {
     pub(super) fn spawn(binary: &Path, data: &Path) -> Self {
+        Self::spawn_with(binary, data, &[])
+    }
+
+    /// With further arguments.
+    pub(crate) fn spawn_with(binary: &Path, data: &Path, more: &[&OsStr]) -> Self {
         let (ready, is_ready) = oneshot::channel();
         let clock = SystemClock::new();
         let began = clock.monotonic();
         let mut child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
+            .args(more)
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -59,14 +66,14 @@ impl Service {
     }
 
     /// Waits until it listens: where, and how long that took.
-    pub(super) async fn ready(&mut self) -> (SocketAddr, Duration) {
+    pub(crate) async fn ready(&mut self) -> (SocketAddr, Duration) {
         let ready = tokio::time::timeout(PATIENCE, &mut self.ready).await;
         let ready = ready.expect("the service does not start");
         ready.expect("the service ended while it started")
     }
 
     /// kill -9.
-    pub(super) async fn kill(mut self) -> Ended {
+    pub(crate) async fn kill(mut self) -> Ended {
         self.child.start_kill().unwrap();
         self.end(None).await
     }

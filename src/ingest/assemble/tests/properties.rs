@@ -172,6 +172,7 @@ fn check_statistics(window: TimeRange, assembled: Assembled) -> Result<(), TestC
         findings: assembled.findings,
         co_tenancy: CoTenancy::default(),
         amended_at: None,
+        first_seen: None,
     };
     let row = SummarisedRow::compute(row, &assembled.profile);
     for (column, total) in &row.summary.totals {

@@ -69,6 +69,8 @@ export function listChecks(server) {
       equal(await column(page, "Started"), first, "the same again");
       await followed(page, () => page.getByRole("button", { name: "Peak memory" }).click());
       equal([query(page).get("order"), query(page).get("page")], ["up", null], "the lightest, from the first page");
+      await followed(page, () => page.getByLabel("Sort").selectOption("share"));
+      equal([query(page).get("sort"), query(page).get("order")], ["share", null], "an order without a column");
     }],
     ["list: search finds projects, names and job ids, and makes them filters", async ({ page, open }) => {
       await open("/?range=30d");
@@ -167,6 +169,8 @@ export function listChecks(server) {
       }
       await open("/?range=30d");
       truth((await page.locator("table.jobs tbody tr").first().boundingBox()).width <= 320, "cards");
+      await followed(page, () => page.getByLabel("Sort").selectOption("duration"));
+      equal(query(page).get("sort"), "duration", "sorted without column heads");
     }, { viewport: { width: 320, height: 640 } }],
   ];
 }

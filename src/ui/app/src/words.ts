@@ -50,6 +50,7 @@ const REASONS: Readonly<Record<string, readonly [string, string]>> = {
   unknown_machine: ["Prometheus does not know the machine", `Compare its name in Prometheus with \`machine_label\` and \`machine_value\` of \`${PUT_RUNNER}\`.`],
   past_retention: ["Prometheus had already forgotten the job", `${LOST}For later jobs, keep this service running and Prometheus' retention above an hour.`],
   prometheus_gap: ["Prometheus recorded nothing during the job", `${LOST}Look at the region's Prometheus: was it down at that time?`],
+  quarantined: ["The files that hold this job are damaged or missing", "An operator can restore them: `tachograph restore --segment`, or the whole archive from a backup."],
   never_registered: ["The runner was not registered in time", `${LOST}For later jobs, register the runner and its region.`],
   samples_expired: ["The samples have expired", "Nothing: the archive keeps samples for a limited time. The summary stays."],
   upstream_failed: ["Prometheus gave no usable answer in time", `${LOST}For later jobs, check the region's Prometheus.`],

@@ -204,7 +204,7 @@ describe("every word of the API has words for people", () => {
     expect(verdictWords(verdict).long).not.toBe(""));
   test.each([
     "waiting_for_start", "waiting_for_finish", "waiting_for_runner", "waiting_for_region", "waiting_for_machine", "no_samples_yet", "upstream_unreachable", "upstream_refused",
-    "upstream_invalid", "never_ran", "unknown_machine", "past_retention", "prometheus_gap", "never_registered", "upstream_failed",
+    "upstream_invalid", "never_ran", "unknown_machine", "past_retention", "prometheus_gap", "quarantined", "never_registered", "upstream_failed",
   ])("reason %s says what to do", (reason) => expect(reasonWords(reason)?.[1]).toBeTruthy());
   test("an unknown word is shown as it is", () => {
     expect(verdictWords("brand_new")).toEqual({ short: "brand new", long: "" });

@@ -1,5 +1,6 @@
 // Which jobs the page is about: time buttons, a chip for each filter, and a menu that offers the most frequent values
 // with the number of their jobs.
+import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Menu } from "../Menu";
 import type { Range } from "../types";
@@ -26,6 +27,7 @@ interface Props {
   fields: readonly Field[];
   /** Further conditions, which only this page has. */
   more?: readonly { label: string; text: string; remove: () => void }[];
+  children?: ComponentChildren;
 }
 
 function valueWords(field: Field, value: string): string {
@@ -133,7 +135,7 @@ function OwnTime({ range, setSpan, shown, utc }: { range: Range; setSpan: Props[
   );
 }
 
-export function FilterBar({ filters, setFilters, span, setSpan, range, utc, any, fields, more = [] }: Props) {
+export function FilterBar({ filters, setFilters, span, setSpan, range, utc, any, fields, more = [], children }: Props) {
   const set = FIELDS.filter((field) => filters[field] !== undefined);
   const own = span !== null && typeof span !== "string";
   return (
@@ -152,6 +154,7 @@ export function FilterBar({ filters, setFilters, span, setSpan, range, utc, any,
         </button>
       ))}
       {set.length > 1 && <button type="button" class="link" onClick={() => setFilters({})}>Clear all</button>}
+      {children !== undefined && <><span class="room" />{children}</>}
     </div>
   );
 }

@@ -16,7 +16,7 @@ import { OFFERED, rangeOf, type Filters } from "./filters";
 import { ClockSwitch, useClock } from "./FleetPage";
 import { hourWords } from "./heat";
 import { countSql, fileSql, listingSearch, listSql, listUrl, PAGE, plainList, readCounts, readListing, readRow, type Counts, type Listing, type Sort } from "./listing";
-import { FailedPanel, Files } from "./Panel";
+import { FailedPanel, Files, Name, Select } from "./Panel";
 import { SEARCH_ID, SearchBox } from "./SearchBox";
 import { compact } from "./units";
 import { exports, fleetUrl } from "./view";
@@ -66,7 +66,7 @@ function Row({ job, utc }: { job: Job; utc: boolean }) {
           ? <Badge tone={verdictTone(job.verdict)} title={verdictWords(job.verdict).long}>{verdictWords(job.verdict).short}</Badge>
           : <Badge tone={job.state === "live" || job.state === "pending" ? "busy" : "quiet"} title={reasonWords(job.reason)?.[0]}>{stateWords(job.state)}</Badge>}
       </td>
-      <td data-label="Project" class="left foreign">{job.project ?? DASH}{job.ref !== null && <span class="small"> {job.ref}</span>}</td>
+      <td data-label="Project" class="left foreign"><Name text={job.project ?? DASH} />{job.ref !== null && <span class="small"> {job.ref}</span>}</td>
       <td data-label="Started">{dateTime(job.start, utc)}</td>
       <td data-label="Duration">{job.start === null || job.end === null ? DASH : duration(job.end - job.start)}</td>
       <Part label="Peak memory" value={memory} whole={job.machine.memoryTotal} format={bytes} alarm={NEARLY_FULL} />
@@ -92,6 +92,17 @@ function Choices({ label, field, counts, filters, set, words }: {
       ))}
     </div>
   );
+}
+
+/** Every order by its name in the address; with a minus the least comes first. */
+const ORDERS: readonly { name: string; label: string }[] = [
+  { name: "started", label: "newest first" }, { name: "-started", label: "oldest first" }, { name: "duration", label: "longest first" }, { name: "-duration", label: "shortest first" },
+  { name: "memory", label: "most memory first" }, { name: "-memory", label: "least memory first" }, { name: "share", label: "fullest machines first" }, { name: "cores", label: "most cores first" }, { name: "-cores", label: "fewest cores first" },
+];
+
+function orderOf(name: string): Pick<Listing, "sort" | "up"> {
+  const up = name.startsWith("-");
+  return { sort: (up ? name.slice(1) : name) as Sort, up };
 }
 
 const COLUMNS: readonly { label: string; sort: Sort | null; left?: boolean; title?: string }[] = [
@@ -190,6 +201,7 @@ export function ListPage() {
   });
   const range = rangeOf(listing.span ?? "90d", now);
   const filters = listing.filters;
+  const order = `${listing.up ? "-" : ""}${listing.sort}`;
   const setFilters = (next: Filters): void => set({ filters: next });
 
   return (
@@ -209,7 +221,9 @@ export function ListPage() {
         filters={filters} setFilters={setFilters} span={listing.span} setSpan={(span) => set({ span })} range={range} utc={utc} any
         fields={OFFERED.filter((field) => field !== "status")}
         more={listing.hour === null ? [] : [{ label: "Hour", text: hourWords(listing.hour), remove: () => set({ hour: null }) }]}
-      />
+      >
+        <Select label="Sort" value={order} options={ORDERS} set={(name) => set(orderOf(name))} />
+      </FilterBar>
       {counts !== null && counted.problem === null && (
         <div class="count-rows">
           <Choices label="Status" field="status" counts={counts.status} filters={filters} set={setFilters} words={readable} />

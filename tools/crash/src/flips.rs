@@ -1,0 +1,301 @@
+//! Damage: single bits and blocks of 4 KiB, anywhere in a closed data directory.
+//!
+//! After each damage the archive is opened and every job is read. A job may answer with an error that
+//! says why; a wrong value is never served, nothing panics, and no job suffers that has nothing to do
+//! with the damaged file. An index that does not open must say so; then no job is served at all.
+
+use crate::kills;
+use crate::lab::{End, Report, Result, Work, child, copy_tree, files};
+use crate::oracle::Oracle;
+use crate::worker;
+use crate::world::{STAGED, World};
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tachograph::model::scope::Scope;
+use tachograph::num;
+
+const WORLD: World = World { stride: 1 };
+const BLOCK: usize = 4_096;
+/// Jobs read after each damage.
+const READ: usize = 30;
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) flips: u64,
+    pub(crate) blocks: u64,
+    pub(crate) jobs: u64,
+}
+
+impl Size {
+    pub(crate) fn of(short: bool) -> Self {
+        if short {
+            Self {
+                flips: 60,
+                blocks: 15,
+                jobs: 1_500,
+            }
+        } else {
+            Self {
+                flips: 10_000,
+                blocks: 1_000,
+                jobs: 1_500,
+            }
+        }
+    }
+}
+
+/// Kinds of files, each damaged as often as the others.
+const KINDS: [&str; 5] = ["samples", "jobs", "sst", "wal", "manifest"];
+
+fn kind_of(path: &Path) -> Option<&'static str> {
+    let text = path.display().to_string();
+    let name = path.file_name()?.to_str()?;
+    if text.contains("/tables/samples/") {
+        Some("samples")
+    } else if text.contains("/tables/jobs/") {
+        Some("jobs")
+    } else if name.ends_with(".sst") {
+        Some("sst")
+    } else if name.ends_with(".log") {
+        Some("wal")
+    } else if name.starts_with("MANIFEST") {
+        Some("manifest")
+    } else {
+        None
+    }
+}
+
+/// What came of the damages of one kind.
+#[derive(Debug, Default)]
+struct Tally {
+    damages: u64,
+    unnoticed: u64,
+    refused: u64,
+    with_errors: u64,
+    jobs_failed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, looked: &Looked) {
+        self.damages += 1;
+        self.refused += u64::from(looked.refused);
+        self.with_errors += u64::from(looked.failed > 0);
+        self.jobs_failed += looked.failed;
+        self.unnoticed += u64::from(looked.failed == 0 && !looked.refused);
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "{} damages: {} refused on opening, {} with {} jobs that answered with an error, {} without effect on the {READ} jobs read",
+            self.damages, self.refused, self.with_errors, self.jobs_failed, self.unnoticed
+        )
+    }
+}
+
+/// A damage: other bytes at a place.
+struct Damage {
+    path: PathBuf,
+    offset: usize,
+    is: Vec<u8>,
+}
+
+impl Damage {
+    fn make(&self, data: &Path) -> Result<()> {
+        let target = data.join(&self.path);
+        let file = std::fs::File::options().write(true).open(target)?;
+        Ok(file.write_all_at(&self.is, u64::try_from(self.offset)?)?)
+    }
+}
+
+/// The part `flips`.
+pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
+    worker::omit(omit)?;
+    let report = damages(size, seed, omit);
+    for name in omit.split(',').filter(|name| !name.is_empty()) {
+        fail::remove(name);
+    }
+    report
+}
+
+fn damages(size: Size, seed: u64, omit: &str) -> Result<Report> {
+    let work = Work::new("flips")?;
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut report = Report::default();
+    kills::fill(&work, size.jobs)?;
+    // Segments, staged jobs in files of the index and, by a last worker's kill, in its log.
+    let oracle = Oracle::read(&work.oracle())?;
+    leave_a_log(&work, &oracle)?;
+    let oracle = Oracle::read(&work.oracle())?;
+    let clean = Work::new("flips-clean")?;
+    copy_tree(&work.data(), &clean.data())?;
+    let places = by_kind(&clean.data())?;
+    let began = Instant::now();
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let kinds = KINDS.into_iter().cycle();
+    for (turn, kind) in (0..size.flips + size.blocks).zip(kinds) {
+        let is_bit = turn < size.flips;
+        let Some(damage) = damage(&clean.data(), places.get(kind), is_bit, &mut rng)? else {
+            continue;
+        };
+        if report.has_caught(omit) {
+            break;
+        }
+        refresh(&clean.data(), &work.data())?;
+        damage.make(&work.data())?;
+        let seed = rng.u64(..);
+        let looked = std::panic::catch_unwind(|| look(&work.data(), &oracle, &damage, seed));
+        let looked = looked.unwrap_or_else(|_| Ok(Looked::wrong("it panicked".to_owned())))?;
+        tallies.entry(kind).or_default().add(&looked);
+        let place = format!("{} at {}", damage.path.display(), damage.offset);
+        let wrong = looked.wrong.into_iter();
+        report.violations(wrong.map(|what| format!("{place}: {what}")));
+    }
+    report.line("jobs", oracle.len());
+    for (kind, tally) in tallies {
+        report.line(kind, tally.words());
+    }
+    report.line("time", format!("{:.0} s", began.elapsed().as_secs_f64()));
+    Ok(report)
+}
+
+/// A worker that is killed leaves its last writes in the log of the index.
+fn leave_a_log(work: &Work, oracle: &Oracle) -> Result<()> {
+    let args = worker::args(work, WORLD, num::len_u64(oracle.len()), 60, "");
+    let process = child("worker", &args.with("end", "abort"))?.spawn()?;
+    End::of(process, Duration::from_secs(60))?;
+    Ok(())
+}
+
+fn by_kind(root: &Path) -> Result<BTreeMap<&'static str, Vec<PathBuf>>> {
+    let mut places: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
+    for path in files(root)? {
+        if let (Some(kind), Ok(inside)) = (kind_of(&path), path.strip_prefix(root)) {
+            places.entry(kind).or_default().push(inside.to_owned());
+        }
+    }
+    Ok(places)
+}
+
+/// One bit, or a block that is zeroed or holds another block of the file.
+fn damage(
+    root: &Path,
+    places: Option<&Vec<PathBuf>>,
+    bit: bool,
+    rng: &mut fastrand::Rng,
+) -> Result<Option<Damage>> {
+    let Some(path) = places.and_then(|places| rng.choice(places)) else {
+        return Ok(None);
+    };
+    let bytes = std::fs::read(root.join(path))?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let (offset, is) = if bit {
+        let offset = rng.usize(..bytes.len());
+        let byte = bytes.get(offset).copied().unwrap_or(0) ^ (1 << rng.u8(..8));
+        (offset, vec![byte])
+    } else {
+        let blocks = bytes.len().div_ceil(BLOCK);
+        let offset = rng.usize(..blocks) * BLOCK;
+        let len = BLOCK.min(bytes.len() - offset);
+        let other = rng.usize(..blocks) * BLOCK;
+        let misplaced = bytes.get(other..other + len).filter(|_| rng.bool());
+        (
+            offset,
+            misplaced.map_or_else(|| vec![0; len], <[u8]>::to_vec),
+        )
+    };
+    let was = bytes
+        .get(offset..offset + is.len())
+        .unwrap_or_default()
+        .to_vec();
+    Ok((was != is).then(|| Damage {
+        path: path.clone(),
+        offset,
+        is,
+    }))
+}
+
+/// Makes the directory what it was: opening changes the index, and removes files that it does not name.
+fn refresh(clean: &Path, data: &Path) -> Result<()> {
+    std::fs::remove_dir_all(data)?;
+    copy_tree(clean, data)
+}
+
+#[derive(Debug, Default)]
+struct Looked {
+    refused: bool,
+    failed: u64,
+    wrong: Vec<String>,
+}
+
+impl Looked {
+    fn wrong(what: String) -> Self {
+        Self {
+            wrong: vec![what],
+            ..Self::default()
+        }
+    }
+}
+
+/// Opens and reads.
+fn look(data: &Path, oracle: &Oracle, damage: &Damage, seed: u64) -> Result<Looked> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut looked = Looked::default();
+    let archive = match worker::open_archive(data) {
+        Ok(archive) => archive,
+        Err(error) => {
+            if error.kind() != tachograph::error::ErrorKind::Data {
+                looked
+                    .wrong
+                    .push(format!("refused, but not as damage: {}", error.chain()));
+            }
+            looked.refused = true;
+            return Ok(looked);
+        }
+    };
+    let archived: Vec<u64> = oracle
+        .jobs()
+        .filter(|(_, levels)| levels.0 >= STAGED)
+        .map(|(n, _)| n)
+        .collect();
+    let some = rng.choose_multiple(archived.iter().copied(), READ);
+    let in_tables = damage.path.starts_with("tables");
+    let date = damage
+        .path
+        .parent()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
+    for n in some {
+        match archive.profile(&Scope::local_operator(), &WORLD.job_ref(n)) {
+            Ok(found) => looked
+                .wrong
+                .extend(WORLD.check(n, oracle.levels(n), found.as_ref())),
+            Err(error) => {
+                looked.failed += 1;
+                let own = WORLD
+                    .job(n)
+                    .row
+                    .facts
+                    .finished_at
+                    .map(|at| format!("date={}", at.date()));
+                if in_tables && own != date {
+                    looked.wrong.push(format!(
+                        "job {n} of another segment fails: {}",
+                        error.chain()
+                    ));
+                }
+                if error.kind() != tachograph::error::ErrorKind::Data {
+                    looked.wrong.push(format!(
+                        "job {n} fails, but not as damage: {}",
+                        error.chain()
+                    ));
+                }
+            }
+        }
+    }
+    Ok(looked)
+}
