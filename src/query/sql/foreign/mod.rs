@@ -1,6 +1,6 @@
 //! The tables and views of SQL in the words of other engines, which read the files in place.
 //!
-//! Made from the one list of columns ([`TABLES`]), so that a view means the same wherever it is asked.
+//! Made from the one list of columns (`tables`), so that a view means the same wherever it is asked.
 //! Called by `tachograph views`; the tests hold every cell of every view in DuckDB, Polars and
 //! DataFusion against the service's own.
 
@@ -198,7 +198,6 @@ mod tests {
 
     #[test]
     fn every_column_of_every_view_has_words_in_every_engine() {
-        assert!(job_position("sections").is_some());
         for engine in ENGINES {
             let text = definitions(engine, "/data");
             for table in TABLES.iter() {
