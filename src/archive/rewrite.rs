@@ -57,13 +57,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     /// Its entry.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for expiry and erasure, which build on this")
-    )]
     pub(super) sealed: &'a SealedJob,
     /// Its keys, name and times, as its amendment says them, if it has one.
-    #[expect(dead_code, reason = "for expiry and erasure, which build on this")]
     pub(super) head: &'a JobHead,
 }
 

@@ -22,12 +22,6 @@ pub(super) const MANIFEST_BYTES: usize = 16 << 10;
 const ROTATIONS_MAX: usize = 10_000;
 
 impl Index {
-    /// The number of the last write.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.db().latest_sequence_number()
-    }
-
     /// Writes all files anew. `false`, and nothing was done, while somebody still reads a view that is
     /// older than the write `since`: what was removed by it would be kept for him.
     ///
