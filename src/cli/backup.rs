@@ -1,7 +1,7 @@
 //! `tachograph backup`.
 
-use super::out;
 use super::must_be_archive;
+use super::out;
 use crate::archive::{Archive, Copying, Settings};
 use crate::error::Result;
 use crate::time::SystemClock;

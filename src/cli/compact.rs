@@ -1,6 +1,6 @@
 //! `tachograph compact`.
 
-use super::{out, reindex};
+use super::out;
 use crate::archive::{Archive, Haste, Rewritten};
 use crate::config::{self, Config};
 use crate::error::Result;

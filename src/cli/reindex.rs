@@ -2,7 +2,7 @@
 
 use super::{must_be_archive, out};
 use crate::archive::{Archive, Reindexed, Settings, reindex};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::SystemClock;
 use std::path::PathBuf;
 

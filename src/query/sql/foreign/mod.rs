@@ -186,7 +186,6 @@ fn expression(table: &SqlTable, make: &Make) -> Option<Expr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::sql::tables::job_position;
 
     const ENGINES: [Engine; 5] = [
         Engine::DuckDb,
