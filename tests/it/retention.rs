@@ -4,6 +4,7 @@ use crate::support::{World, fleet_job, report, with};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const DAY_MS: u32 = 86_400_000;
@@ -59,6 +60,24 @@ async fn an_expired_job_keeps_its_summary_and_five_minute_slices() {
     assert_eq!(again["segments"], 0);
 }
 
+/// Exit code and output of a search for texts, one a line.
+fn searched(data: &Path, texts: &str) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tachograph"))
+        .args(["verify", "--erased", "-", "--data-dir"])
+        .arg(data)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(texts.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), told)
+}
+
 #[tokio::test]
 async fn an_erasure_is_answered_when_nobody_can_read_it_and_tells_how_far_it_is() {
     let world = World::start().await;
@@ -110,28 +129,7 @@ async fn an_erasure_is_answered_when_nobody_can_read_it_and_tells_how_far_it_is(
     world.api().get("/api/v1/jobs/gitlab/2").await.json(200);
 
     let (data, _dir) = world.into_data().await;
-    let verify = |texts: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tachograph"));
-        command
-            .args(["verify", "--erased", "-", "--data-dir"])
-            .arg(&data);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(texts.as_bytes())
-            .unwrap();
-        let output = child.wait_with_output().unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stdout).unwrap(),
-        )
-    };
+    let verify = |texts: &str| searched(&data, texts);
     let (code, told) = verify("group/secret-project\n");
     assert_eq!(code, Some(0), "{told}");
     let (code, told) = verify("group/secret-project\nmain\n");
