@@ -36,7 +36,7 @@ impl Held {
 
     /// Puts both files of the first segment back, sound.
     fn put_back(&self, damaged: &Path, sound: &[u8]) {
-        for table in Table::ALL {
+        for table in [Table::Samples, Table::Jobs] {
             let date = TimestampMs(START).date();
             let dir = &self.bench.archive().dir;
             let from = dir.quarantined_path(table, date, "00000-0000000001.parquet");
