@@ -88,8 +88,8 @@ fn is_as_backed_up(digest: &FileDigest, file: &ManifestFile) -> bool {
 /// be read. `progress` is called behind each file with the number done and of all.
 ///
 /// # Errors
-/// `Data` if the backup is incomplete or damaged, `Conflict` if `root` is not empty, `Unavailable` for
-/// I/O errors: `root` is as it was then.
+/// `Data` if the backup is incomplete or damaged, `Conflict` if `root` is not empty or a process holds
+/// `newer`, `Unavailable` for I/O errors: `root` is as it was then.
 pub fn restore(
     backup: &Path,
     root: &Path,
@@ -123,6 +123,11 @@ pub fn restore(
 
 /// Copies what is known of erasures from the index of one directory to another's.
 fn take_over_erasures(newer: &Path, index: &Path) -> Result<u64> {
+    // Whoever writes it removes files of its index meanwhile; a backup is written by nobody.
+    let _held = match copies::read_whole(&newer.join(MANIFEST))? {
+        None => Some(DataDir::open(newer)?),
+        Some(_) => None,
+    };
     let from = Index::open_read_only(&newer.join("index"))?;
     let mut changes = Changes::default();
     let mut taken = 0;

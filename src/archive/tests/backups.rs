@@ -227,9 +227,12 @@ fn what_was_erased_since_the_backup_stays_erased() {
     let (mut bench, backup) = backed_up(places.path());
     let target = EraseTarget::Job(job(0));
     bench.archive().erase(&target, Fields::default()).unwrap();
-    let newer = bench.closed(|root| root.to_owned());
     let root = places.path().join("data");
-    let restored = restore(&backup, &root, Some(&newer), |_, _| {}).unwrap();
+    let in_use = restore(&backup, &root, Some(bench.root.path()), |_, _| {});
+    assert_eq!(in_use.unwrap_err().code(), "data_dir_locked");
+    bench.archive = None;
+    let newer = bench.root.path();
+    let restored = restore(&backup, &root, Some(newer), |_, _| {}).unwrap();
     assert!(restored.tombstones > 0);
     let restored = open(&root);
     let find = |number| {
