@@ -13,6 +13,7 @@
     reason = "a program that prints figures and may stop at the first thing that fails"
 )]
 
+mod compact;
 mod compare;
 mod fetch_decode;
 mod scan;
@@ -79,6 +80,9 @@ fn main() {
     }
     if is_wanted("point_read") {
         point_read(&jobs);
+    }
+    if is_wanted("compact") {
+        compact::run(&jobs);
     }
 }
 

@@ -113,6 +113,9 @@ pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 pub const COMMIT_QUEUE: usize = 4_096;
 /// Jobs woken by a registration in one commit: half of what a commit takes, so that events go on.
 pub const WAKE_CHUNK: usize = 256;
+/// Jobs of an erasure that are removed or changed in one commit: half of what a commit takes, so that
+/// events go on.
+pub const ERASE_CHUNK: usize = 256;
 /// Pending jobs with an unreadable record that are named in the log: 8 KB of keys. Beyond it the disk
 /// is what needs a look, not the single job.
 pub const UNREADABLE_LOGGED_MAX: usize = 1_000;
@@ -127,6 +130,10 @@ pub const IMPORT_JOBS_MAX: usize = 65_536;
 
 /// Problems that a verification describes one by one; the rest is counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1_000;
+
+/// Segments of one list of live files: about 400 bytes each are 4 MB; 27 years of one a day, a week of the
+/// largest fleet before compaction.
+pub const LIVE_SEGMENTS_MAX: usize = 10_000;
 
 /// Jobs per page of a list.
 pub const LIST_LIMIT_MAX: usize = 500;
@@ -146,6 +153,9 @@ pub const POINTS_MAX: usize = 10_000;
 /// Characters of a job's source, and of its id, in the name of a downloaded file: a name has at most
 /// 255 bytes in usual file systems, and readers put more behind it.
 pub const FILE_NAME_PART_MAX: usize = 80;
+/// Groups in an answer about the fleet: more lines than a chart or a list can show. 100 lines of 120
+/// buckets are 12,000 rows.
+pub const FLEET_GROUPS_MAX: usize = 100;
 /// Segments kept open with their parsed footers (about 0.2 MiB each).
 pub const OPEN_SEGMENTS_MAX: usize = 256;
 
@@ -179,6 +189,8 @@ pub const SQL_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A query from start to end: a little less than [`REQUEST_TIMEOUT`], so that what it took too long for
 /// is said in its own words.
 pub const SQL_TIME_MAX: Duration = Duration::from_secs(27);
+/// One date of an export, written as fast as its reader takes it.
+pub const EXPORT_DATE_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// Rows of an answer: what a person or a page looks at. Exports have no such bound.
 pub const SQL_ROWS_MAX: u64 = 100_000;
 /// Bytes of an answer in memory.
@@ -198,6 +210,8 @@ pub const SQL_MESSAGE_CHARS_MAX: usize = 400;
 
 /// Threads for short blocking work (reads and writes of the archive).
 pub const BLOCKING_THREADS: usize = 16;
+/// How long a request to compact waits for the end, within [`REQUEST_TIMEOUT`].
+pub const COMPACT_WAIT: Duration = Duration::from_secs(20);
 /// How long a request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a fetch may go on after a stop signal: its job is in the queue, another start fetches it.

@@ -1,23 +1,25 @@
 //! The service: builds every part from the configuration and runs it until it is told to stop.
 
+mod maintenance;
 mod reload;
 mod scrubber;
 
 pub use reload::Reload;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Pace};
 use crate::ci_port::CiSource;
 use crate::config::{self, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gitlab::rest::GitlabRest;
 use crate::gitlab::settings::GitlabSettings;
 use crate::http::{self, HookService, Services};
-use crate::ingest::{Intake, Lookups, Pipeline, PipelineParts};
+use crate::ingest::{Housekeeping, Intake, Lookups, Pipeline, PipelineParts};
 use crate::limits;
 use crate::model::registry::Declared;
 use crate::operations::Operations;
 use crate::outbound::Timeouts;
 use crate::query::Query;
+use crate::query::fleet::Fleet;
 use crate::query::sql::{Engine, Queries};
 use crate::source_port::MetricSource;
 use crate::supervise::{BlockingPool, Phase, Supervisor};
@@ -51,6 +53,8 @@ pub struct Server {
     backups: Option<PathBuf>,
     sources: watch::Sender<Arc<[GitlabSettings]>>,
     reload: Option<Reload>,
+    /// How much of a core background work may take, in hundredths.
+    background_share: u32,
 }
 
 impl Server {
@@ -96,6 +100,7 @@ impl Server {
             backups: config.backups.clone(),
             sources: watch::Sender::new(config.sources.clone().into()),
             reload: None,
+            background_share: config.archive.compact.share_percent,
         })
     }
 
@@ -150,6 +155,7 @@ impl Server {
         );
         let (services, lookups) = self.services(&pool, &metrics, &wake, operations)?;
         let intake = services.intake.clone();
+        let house = services.housekeeping.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
         intake.declare(self.declared).await;
         let pipeline = Pipeline::new(PipelineParts {
@@ -180,6 +186,9 @@ impl Server {
         let (scrubbed, counted) = (Arc::clone(&archive), Arc::clone(&metrics));
         supervisor.spawn(Phase::Maintenance, "sealer", |token| {
             seal(archive, metrics, token)
+        });
+        supervisor.spawn(Phase::Maintenance, "maintenance", |token| {
+            maintenance::run(house, token)
         });
         supervisor.spawn(Phase::Maintenance, "scrubber", |token| {
             scrubber::run(scrubbed, counted, token)
@@ -219,15 +228,20 @@ impl Server {
             pool: BlockingPool::new(limits::PIPELINE_THREADS),
             clock: Arc::clone(&self.clock),
         };
+        let engine = Engine::new(Arc::clone(&self.archive))?;
         let services = Services {
             intake,
             hooks: HookService::new(self.sources(), Arc::clone(&self.clock)),
             query: Query::new(Arc::clone(&self.archive), pool.clone()),
-            queries: Queries::new(
-                Engine::new(Arc::clone(&self.archive))?,
-                Arc::clone(&self.clock),
-            ),
+            fleet: Fleet::new(engine.clone()),
+            queries: Queries::new(engine, Arc::clone(&self.clock)),
+            clock: Arc::clone(&self.clock),
             archive: Arc::clone(&self.archive),
+            housekeeping: Housekeeping::new(
+                Arc::clone(&self.archive),
+                Arc::clone(metrics),
+                Pace::new(Arc::clone(&self.clock), self.background_share),
+            ),
             metrics: Arc::clone(metrics),
             operations,
         };

@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tracing_subscriber::EnvFilter;
 
 /// Sets up logging: text on a terminal, JSON elsewhere; `filter` as `RUST_LOG` spells it.
@@ -31,6 +32,98 @@ pub struct Outcome {
     pub outcome: String,
 }
 
+/// What the archive does in the background.
+#[derive(Debug, Clone, Default)]
+pub struct Maintenance {
+    /// Segments that were replaced by compacted ones.
+    pub segments_compacted: Counter,
+    /// Replaced segments whose files were removed.
+    pub segments_removed: Counter,
+    /// Bytes of segments that compaction read.
+    pub bytes_read: Counter,
+    /// Bytes of segments that compaction wrote.
+    pub bytes_written: Counter,
+    /// Samples that compaction copied.
+    pub samples: Counter,
+    /// Amendments that went into their rows.
+    pub amendments_folded: Counter,
+    /// Jobs whose rows retention removed.
+    pub jobs_expired: Counter,
+    /// Rows of samples that retention removed.
+    pub sample_rows_expired: Counter,
+    /// Erasures of which no byte is left.
+    pub erasures_done: Counter,
+    /// Erasures that are not done.
+    pub erasures_open: Gauge,
+    /// Seconds that compaction took, pauses included.
+    pub seconds: Counter<f64, AtomicU64>,
+}
+
+impl Maintenance {
+    fn register(&self, registry: &mut Registry) {
+        let counters = [
+            (
+                "segments_compacted",
+                "Segments replaced by compacted ones",
+                &self.segments_compacted,
+            ),
+            (
+                "segments_removed",
+                "Replaced segments whose files were removed",
+                &self.segments_removed,
+            ),
+            (
+                "compaction_read_bytes",
+                "Bytes of segments that compaction read",
+                &self.bytes_read,
+            ),
+            (
+                "compaction_written_bytes",
+                "Bytes of segments that compaction wrote",
+                &self.bytes_written,
+            ),
+            (
+                "compaction_samples",
+                "Samples that compaction copied",
+                &self.samples,
+            ),
+            (
+                "amendments_folded",
+                "Amendments that went into their rows",
+                &self.amendments_folded,
+            ),
+            (
+                "jobs_expired",
+                "Jobs whose rows retention removed",
+                &self.jobs_expired,
+            ),
+            (
+                "sample_rows_expired",
+                "Rows of samples that retention removed",
+                &self.sample_rows_expired,
+            ),
+            (
+                "erasures_done",
+                "Erasures of which no byte is left",
+                &self.erasures_done,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        registry.register(
+            "erasures_open",
+            "Erasures that are not done",
+            self.erasures_open.clone(),
+        );
+        registry.register(
+            "compaction_seconds",
+            "Time that compaction took, pauses included",
+            self.seconds.clone(),
+        );
+    }
+}
+
 /// The service's own metrics, all named `tachograph_*`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -49,6 +142,8 @@ pub struct Metrics {
     pub config_last_reload_successful: Gauge,
     /// 1 if the configuration was changed in a way that needs another start.
     pub config_restart_needed: Gauge,
+    /// What the archive does in the background.
+    pub maintenance: Maintenance,
     /// Violations of the archive's invariants; anything but 0 is a bug or a bad disk.
     pub invariant_violations: Gauge,
     /// Of the disk and its state.
@@ -117,6 +212,7 @@ impl Metrics {
             segments_sealed: Counter::default(),
             config_last_reload_successful: Gauge::default(),
             config_restart_needed: Gauge::default(),
+            maintenance: Maintenance::default(),
             invariant_violations: Gauge::default(),
             storage: StorageMetrics::default(),
         };
@@ -158,6 +254,7 @@ impl Metrics {
             "Violations of the archive's invariants",
             metrics.invariant_violations.clone(),
         );
+        metrics.maintenance.register(registry);
         metrics.storage.register(registry);
         Arc::new(metrics)
     }

@@ -147,11 +147,11 @@ fn hex(digest: &[u8; 32]) -> String {
 }
 
 impl Copier<'_> {
-    /// Both files of a segment. A damaged one is left out and named: it must not keep the others from
+    /// The files of a segment. A damaged one is left out and named: it must not keep the others from
     /// their backup.
     fn segment(&mut self, id: SegmentId, entry: &SegmentEntry) -> Result<()> {
         let taken = self.files.len();
-        match self.pair(id, entry) {
+        match self.files_of(id, entry) {
             Err(error) if error.kind() == crate::error::ErrorKind::Data => {
                 self.files.truncate(taken);
                 let text = format!("segment {} of {}: {}", id.seq, id.date, error.chain());
@@ -163,15 +163,19 @@ impl Copier<'_> {
         }
     }
 
-    fn pair(&mut self, id: SegmentId, entry: &SegmentEntry) -> Result<()> {
+    fn files_of(&mut self, id: SegmentId, entry: &SegmentEntry) -> Result<()> {
         let name = file_name(entry.info.archiver, id.seq);
         let dir = &self.archive.dir;
         let jobs = Digests::decode(&entry.jobs_digests)?;
         let segment = OpenSegment::open(dir, id.date, &name, jobs.clone())?;
-        for (table, digests) in [
-            (Table::Samples, segment.samples_digests()?),
-            (Table::Jobs, jobs),
-        ] {
+        let slices = segment.jobs().samples_5m_digests()?;
+        let files = [
+            (Table::Samples, Some(segment.samples_digests()?)),
+            (Table::Samples5m, slices),
+            (Table::Jobs, Some(jobs)),
+        ];
+        for (table, digests) in files {
+            let Some(digests) = digests else { continue };
             let known = FileDigest {
                 bytes: digests.file_len,
                 blake3: hex(&digests.file),

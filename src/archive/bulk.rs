@@ -162,10 +162,8 @@ impl Archive {
         let flipped = self
             .committer
             .run(move |txn| enter(txn, sealed, &entry, &rows, &places));
-        if flipped.is_err() && self.is_writable() {
-            self.remove_pair(date, &name);
-        }
-        flipped.map(|()| sealed)
+        self.keep_if_flipped(date, &name, flipped.map(|()| true))?;
+        Ok(sealed)
     }
 
     /// The keys of the jobs, in their order. Projects and runners that are new get theirs now, durably.

@@ -23,12 +23,12 @@ use crate::limits;
 use crate::num;
 use crate::segment::copy::Pause;
 use crate::segment::properties::LEVEL_COLD;
-use crate::time::TimestampMs;
+use crate::time::{Date, TimestampMs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What two segments cost beyond one that holds the jobs of both: footers, page indexes, first pages
-/// and dictionaries of 32 and 150 columns (measured: docs/adr/0018).
+/// What a segment costs beside its jobs. One of a handful of jobs has 50 KB (measured), nearly all of it
+/// footers, page indexes and first pages of 32 and 150 columns; the rest is its digests in the index.
 const SEGMENT_OVERHEAD_BYTES: u64 = 64 << 10;
 /// What the last pass saves, in thousandths (measured: 1.736 for 1.801 bytes per sample).
 const LEVEL_GAIN: u64 = 36;
@@ -47,6 +47,8 @@ pub struct CompactionPolicy {
     pub amended_ms: i64,
     /// How long the files of replaced segments stay for programs that read in place.
     pub grace_ms: i64,
+    /// How much of one core background work may take, in hundredths.
+    pub share_percent: u32,
 }
 
 impl Default for CompactionPolicy {
@@ -56,6 +58,7 @@ impl Default for CompactionPolicy {
             quiet_ms: 6 * 3_600_000,
             amended_ms: 3_600_000,
             grace_ms: 600_000,
+            share_percent: 50,
         }
     }
 }
@@ -99,12 +102,7 @@ impl CompactionPolicy {
     }
 
     fn plan_date(&self, segments: &[Known], now: TimestampMs, haste: Haste) -> Vec<Group> {
-        let touched = segments.iter().flat_map(|segment| {
-            let over = TimestampMs((i64::from(segment.id.date.0) + 1) * 86_400_000);
-            [over, segment.sealed_at]
-        });
-        let touched = touched.max().unwrap_or(now);
-        let is_quiet = haste == Haste::All || now.since(touched) >= self.quiet_ms;
+        let is_quiet = haste == Haste::All || self.is_quiet(segments, now);
         let cold = |level: i32| if is_quiet { LEVEL_COLD } else { level };
         let is_old = |at: TimestampMs| haste == Haste::All || now.since(at) >= self.amended_ms;
         let mut groups = Vec::new();
@@ -135,6 +133,17 @@ impl CompactionPolicy {
         let alone = alone.into_iter().filter(amended);
         groups.extend(alone.map(|(segment, level)| group_of(&[segment], level)));
         groups
+    }
+
+    /// Whether the date of these segments is over and was left alone for long enough.
+    fn is_quiet(&self, segments: &[Known], now: TimestampMs) -> bool {
+        let touched = segments.iter().flat_map(|segment| {
+            let over = TimestampMs((i64::from(segment.id.date.0) + 1) * 86_400_000);
+            [over, segment.sealed_at]
+        });
+        touched
+            .max()
+            .is_some_and(|touched| now.since(touched) >= self.quiet_ms)
     }
 
     /// How many of the smallest segments fit into one.
@@ -175,20 +184,35 @@ impl Transform for FoldOnly {
     }
 }
 
-/// Segments that could not be rewritten because they, or what became of them, are damaged. They are
-/// left alone until the next start: trying again would cost as much each time.
+/// What compaction remembers between two looks.
 #[derive(Debug, Default)]
-pub(super) struct Unfit(Mutex<BTreeSet<SegmentId>>);
+pub(super) struct Memory(Mutex<Remembered>);
 
-impl Unfit {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<SegmentId>> {
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Segments that could not be rewritten because they, or what became of them, are damaged. They
+    /// are left alone until the next start: trying again would cost as much each time.
+    unfit: BTreeSet<SegmentId>,
+    /// Dates that are worth a look, few of many years of them; none before the first one.
+    open: Option<BTreeSet<Date>>,
+    /// Dates that got a new segment since.
+    touched: BTreeSet<Date>,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A date has a new segment.
+    pub(super) fn touch(&self, date: Date) {
+        self.lock().touched.insert(date);
     }
 }
 
 impl Archive {
-    /// Compacts what is due, or everything, while there is room on the disk. A group that cannot be compacted does not keep the others
-    /// from it.
+    /// Compacts what is due, or everything, while there is room on the disk. A group that cannot be
+    /// compacted does not keep the others from it.
     ///
     /// # Errors
     /// Whatever `pause` says, at once; else the first failure, after everything was tried. What was not
@@ -197,14 +221,8 @@ impl Archive {
         if !self.room()?.is_enough() {
             return Ok(Vec::new());
         }
-        let groups = {
-            let unfit = self.unfit.lock().clone();
-            let mut known = self.known_segments(&self.index.snapshot())?;
-            known.retain(|segment| !unfit.contains(&segment.id));
-            self.settings.compact.plan(&known, self.clock.now(), haste)
-        };
         let (mut made, mut failure) = (Vec::new(), None);
-        for group in groups {
+        for group in self.groups(haste)? {
             let work = Rewrite {
                 inputs: &group.inputs,
                 level: group.level,
@@ -215,10 +233,10 @@ impl Archive {
             match self.rewrite(&work) {
                 Ok(rewritten) => made.extend(rewritten),
                 Err(error) if error.kind() == ErrorKind::Data => {
-                    let ids = &group.inputs;
+                    let ids = self.unfit_of(&group.inputs);
                     tracing::error!(segments = ?ids, error = error.chain(), "segments cannot be compacted; they are left as they are");
                     ids.iter().for_each(|id| self.suspects.report(*id, &error));
-                    self.unfit.lock().extend(ids);
+                    self.compaction.lock().unfit.extend(ids);
                     failure.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
@@ -230,34 +248,129 @@ impl Archive {
         }
     }
 
-    /// All segments by date, with what the policy looks at.
-    fn known_segments(&self, snapshot: &Snapshot<'_>) -> Result<Vec<Known>> {
-        let mut amended: BTreeMap<SegmentId, TimestampMs> = BTreeMap::new();
-        snapshot.scan::<Amendments>(&[], None, |job, amendment| {
-            if let Some(JobEntry::Sealed(sealed)) = snapshot.get::<Jobs>(&job)? {
-                let id = SegmentId {
-                    date: sealed.date,
-                    seq: sealed.segment,
-                };
-                let at = amended.entry(id).or_insert(amendment.amended_at);
-                *at = amendment.amended_at.min(*at);
+    /// Which segments keep a group from being rewritten: those that are damaged, or all of them if that
+    /// does not explain it.
+    fn unfit_of(&self, ids: &[SegmentId]) -> Vec<SegmentId> {
+        let reading = self.reading();
+        let is_whole = |id: &SegmentId| {
+            let entry = reading.get::<Segments>(id).ok().flatten();
+            let open = entry.and_then(|entry| self.open_files(*id, &entry).ok());
+            open.is_some_and(|segment| segment.verify_whole().is_ok())
+        };
+        let (whole, damaged): (Vec<_>, Vec<_>) = ids.iter().copied().partition(is_whole);
+        if damaged.is_empty() { whole } else { damaged }
+    }
+
+    /// What is to be compacted.
+    fn groups(&self, haste: Haste) -> Result<Vec<Group>> {
+        let (unfit, open, touched) = {
+            let mut memory = self.compaction.lock();
+            let touched = std::mem::take(&mut memory.touched);
+            (memory.unfit.clone(), memory.open.clone(), touched)
+        };
+        let seen = open
+            .filter(|_| haste == Haste::Due)
+            .map(|open| &open | &touched);
+        let looked = self.look(haste, &unfit, seen);
+        let mut memory = self.compaction.lock();
+        match looked {
+            Ok((groups, still_open)) if haste == Haste::Due => {
+                memory.open = Some(still_open);
+                Ok(groups)
             }
-            Ok(true)
-        })?;
-        let mut known = Vec::new();
-        snapshot.scan::<Segments>(&[], None, |id, entry| {
+            // What was not looked at in the usual way is looked at another time.
+            other => {
+                memory.touched.extend(touched);
+                other.map(|(groups, _)| groups)
+            }
+        }
+    }
+
+    /// What is to be compacted of these dates and those with amendments, or of all; and the dates that
+    /// are to be looked at again.
+    fn look(
+        &self,
+        haste: Haste,
+        unfit: &BTreeSet<SegmentId>,
+        dates: Option<BTreeSet<Date>>,
+    ) -> Result<(Vec<Group>, BTreeSet<Date>)> {
+        let (now, policy) = (self.clock.now(), &self.settings.compact);
+        let snapshot = self.index.snapshot();
+        let amended = amended_segments(&snapshot)?;
+        let dates = dates.map(|mut dates| {
+            dates.extend(amended.keys().map(|id| id.date));
+            dates
+        });
+        let mut known = known_segments(&snapshot, dates.as_ref(), &amended)?;
+        known.retain(|segment| !unfit.contains(&segment.id));
+        let groups = policy.plan(&known, now, haste);
+        let restless = known
+            .chunk_by(|a, b| a.id.date == b.id.date)
+            .filter(|date| !policy.is_quiet(date, now))
+            .filter_map(|date| Some(date.first()?.id.date));
+        let planned = groups
+            .iter()
+            .filter_map(|group| Some(group.inputs.first()?.date));
+        let open = restless.chain(planned).collect();
+        Ok((groups, open))
+    }
+}
+
+/// The segments with amendments, and when the oldest of them was made. An amendment that cannot be
+/// read is reported whenever its job is; the others are folded in.
+fn amended_segments(snapshot: &Snapshot<'_>) -> Result<BTreeMap<SegmentId, TimestampMs>> {
+    let mut amended: BTreeMap<SegmentId, TimestampMs> = BTreeMap::new();
+    snapshot.scan_keys::<Amendments>(&[], None, |job| {
+        let found = snapshot.get::<Amendments>(&job);
+        let found = match (found, snapshot.get::<Jobs>(&job)) {
+            (Ok(Some(amendment)), Ok(Some(JobEntry::Sealed(sealed)))) => (amendment, sealed),
+            (Err(error), _) | (_, Err(error)) if error.kind() != ErrorKind::Data => {
+                return Err(error);
+            }
+            _ => return Ok(true),
+        };
+        let (amendment, sealed) = found;
+        let id = SegmentId {
+            date: sealed.date,
+            seq: sealed.segment,
+        };
+        let at = amended.entry(id).or_insert(amendment.amended_at);
+        *at = amendment.amended_at.min(*at);
+        Ok(true)
+    })?;
+    Ok(amended)
+}
+
+/// The segments of these dates, or of all, by date, with what the policy looks at.
+fn known_segments(
+    snapshot: &Snapshot<'_>,
+    dates: Option<&BTreeSet<Date>>,
+    amended: &BTreeMap<SegmentId, TimestampMs>,
+) -> Result<Vec<Known>> {
+    let prefixes = match dates {
+        None => vec![Vec::new()],
+        Some(dates) => dates
+            .iter()
+            .map(|date| Segments::date_prefix(*date))
+            .collect(),
+    };
+    let mut known = Vec::new();
+    for prefix in prefixes {
+        snapshot.scan::<Segments>(&prefix, None, |id, entry| {
             known.push(Known {
                 id,
                 samples_bytes: entry.info.samples_bytes,
-                bytes: entry.info.samples_bytes + entry.info.jobs_bytes,
+                bytes: entry.info.samples_bytes
+                    + entry.info.samples_5m_bytes
+                    + entry.info.jobs_bytes,
                 level: entry.info.level,
                 sealed_at: entry.info.sealed_at,
                 amended_at: amended.get(&id).copied(),
             });
             Ok(true)
         })?;
-        Ok(known)
     }
+    Ok(known)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::segments::SegmentId;
 use crate::index::keys::staged::{Staged, StagedKey};
 use crate::model::archived::{RowKeys, SummarisedRow};
+use crate::model::coarse::Coarse;
 use crate::model::id::{JobKey, JobRef, RunnerKey};
 use crate::model::job::JobFacts;
 use crate::model::profile::Profile;
@@ -116,6 +117,42 @@ impl Archive {
             self.stored_profile(&snapshot, key)?
         };
         Ok(Some((view, profile)))
+    }
+
+    /// What is left of the samples of a job that have expired: five-minute slices, until they expire
+    /// too. `None` if the job is not known. They are the same before and after the samples' bytes go.
+    ///
+    /// # Errors
+    /// As [`Archive::find`].
+    pub fn profile_5m(&self, scope: &Scope, job: &JobRef) -> Result<Option<Coarse>> {
+        let snapshot = self.reading();
+        let Some(key) = job_key(&snapshot, job)? else {
+            return Ok(None);
+        };
+        let Some(view) = self.view(&snapshot, scope, key)? else {
+            return Ok(None);
+        };
+        let visible = self.visibility(&snapshot)?;
+        let (project, date, sealed) = match snapshot.get::<Jobs>(&key)? {
+            Some(JobEntry::Record(record)) => match &record.archived {
+                Some(archived) => (record.keys.project, archived.date, None),
+                None => return Ok(Some(Coarse::default())),
+            },
+            Some(JobEntry::Sealed(sealed)) => (sealed.project, sealed.date, Some(sealed)),
+            None => return Ok(None),
+        };
+        let sight = visible.sight(project, key, date, view.facts.finished_at);
+        if view.state != State::Expired || sight.is_none_or(|sight| !sight.kept.samples_5m) {
+            return Ok(Some(Coarse::default()));
+        }
+        match sealed.filter(|sealed| sealed.rows == 0) {
+            Some(sealed) => {
+                let segment = self.open_segment(&snapshot, sealed.date, sealed.segment)?;
+                let keys = segment.row(&sealed)?.row.keys;
+                segment.slices(keys).map(Some)
+            }
+            None => Ok(Some(Coarse::of(&self.stored_profile(&snapshot, key)?))),
+        }
     }
 
     /// The samples of a job wherever they are, whether or not a reader may see them.

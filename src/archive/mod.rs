@@ -14,11 +14,15 @@ mod co_tenants;
 mod commit;
 mod compact;
 mod erase;
+mod erase_run;
 mod find;
+mod hide;
 mod list;
 mod listed;
+mod live;
 mod lookups;
 mod obsolete;
+mod pace;
 mod pending;
 mod publish;
 mod quarantine;
@@ -26,11 +30,13 @@ mod readers;
 mod registry;
 mod reindex;
 mod restore;
+mod retain;
 mod rewrite;
 mod room;
 pub mod scan;
 mod scrub;
 mod seal;
+mod search;
 mod segments;
 mod stage;
 mod staged_dates;
@@ -46,17 +52,22 @@ pub use co_tenants::CoTenant;
 pub use commit::Reply;
 pub use compact::{CompactionPolicy, Haste};
 pub use erase::{EraseTarget, NumberedErasure};
+pub use erase_run::ErasureRound;
 pub use find::JobView;
 pub use list::{JobFilter, JobPage};
+pub use live::LiveSegment;
 pub use lookups::DueLookup;
+pub use pace::Pace;
 pub use pending::{Due, Registration};
 pub use readers::FilePin;
 pub use reindex::{Reindexed, reindex};
 pub use restore::{Restored, manifest, restore, restore_segment};
+pub use retain::{Expiry, SegmentUse};
 pub use rewrite::Rewritten;
 pub use room::{Reserve, Room};
 pub use scrub::{ScrubPolicy, Scrubbed};
 pub use seal::{SealPolicy, Sealed};
+pub use search::{FoundText, Search, search};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
 pub use visible::{Hidden, Sight, Visibility};
@@ -69,16 +80,17 @@ use crate::model::registry::Declared;
 use crate::segment::dir::DataDir;
 use crate::segment::mark::Mark;
 use crate::segment::properties::ValueEncoding;
-use crate::time::SharedClock;
+use crate::time::{SharedClock, TimestampMs};
 use commit::Committer;
-use compact::Unfit;
+use compact::Memory;
 use obsolete::Retired;
 use readers::Readers;
 use segments::Segments;
 use staged_dates::StagedDates;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 #[cfg(doc)]
 use crate::model::scope::Scope;
@@ -129,7 +141,11 @@ pub struct Archive {
     rewriting: Mutex<()>,
     readers: Readers,
     retired: Retired,
-    unfit: Unfit,
+    /// Both clocks when it was opened.
+    opened: (TimestampMs, Duration),
+    /// The last write of the index that each erasure must see gone.
+    forgetting: Mutex<BTreeMap<u64, u64>>,
+    compaction: Memory,
 }
 
 impl Archive {
@@ -152,6 +168,8 @@ impl Archive {
         let staged = StagedDates::load(&index.snapshot())?;
         let rules = Arc::new(visible::Rules::load(&index.snapshot())?);
         let archive = Self {
+            opened: (clock.now(), clock.monotonic()),
+            forgetting: Mutex::default(),
             rules,
             staged: Arc::new(Mutex::new(staged)),
             segments: Segments::default(),
@@ -171,7 +189,7 @@ impl Archive {
             rewriting: Mutex::new(()),
             readers: Readers::default(),
             retired: Retired::default(),
-            unfit: Unfit::default(),
+            compaction: Memory::default(),
         };
         archive.remove_orphans()?;
         Ok(archive)

@@ -2,8 +2,8 @@
 //!
 //! Its entry goes, in the batch that replaces it, from `segments` to `obsolete` (a name in either is no
 //! orphan). Its files are removed when its grace has passed, for programs that read in place, and no
-//! reader of this process can come to need them. The jobs file goes first: a samples file without one
-//! is to be ignored. A crash in between leaves the entry, and the next look removes the rest.
+//! reader of this process can come to need them. The jobs file goes first: samples without one
+//! are to be ignored. A crash in between leaves the entry, and the next look removes the rest.
 
 use super::Archive;
 use super::commit::Txn;
@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::fault;
 use crate::index::keys::obsolete::{Obsolete, ObsoleteSegments};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
+use crate::invariant::{self, InvariantId};
 use crate::segment::dir::Table;
 use crate::time::TimestampMs;
 use std::collections::HashMap;
@@ -49,6 +50,40 @@ pub(super) fn retire(
 }
 
 impl Archive {
+    /// Nothing that was replaced until now stays any longer for programs that read in place.
+    pub(super) fn end_graces(&self) -> Result<()> {
+        let now = self.clock.now();
+        let mut waiting = Vec::new();
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
+            if obsolete.until > now {
+                waiting.push(id);
+            }
+            Ok(true)
+        })?;
+        self.committer.run(move |txn| {
+            for id in waiting {
+                if let Some(obsolete) = txn.get::<ObsoleteSegments>(&id)? {
+                    let until = now;
+                    txn.put::<ObsoleteSegments>(&id, &Obsolete { until, ..obsolete })?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether no file is left whose grace has passed.
+    pub(super) fn has_removed_all_due(&self) -> Result<bool> {
+        let now = self.clock.now();
+        let mut left = false;
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<ObsoleteSegments>(&[], None, |_, obsolete| {
+            left |= obsolete.until <= now;
+            Ok(!left)
+        })?;
+        Ok(!left)
+    }
+
     /// Removes the files of replaced segments whose time has come; says of how many segments.
     ///
     /// # Errors
@@ -56,14 +91,17 @@ impl Archive {
     pub fn remove_obsolete(&self) -> Result<u64> {
         let now = self.clock.now();
         let mut due = Vec::new();
-        self.index
-            .snapshot()
-            .scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
-                if obsolete.until <= now {
-                    due.push((id, obsolete.archiver));
-                }
-                Ok(true)
-            })?;
+        let snapshot = self.index.snapshot();
+        snapshot.scan::<ObsoleteSegments>(&[], None, |id, obsolete| {
+            let is_live = snapshot.get::<Segments>(&id)?.is_some();
+            let holds = invariant::check(InvariantId::Ar7, !is_live, || {
+                format!("segment {} of {} is live and replaced", id.seq, id.date)
+            });
+            if holds && obsolete.until <= now {
+                due.push((id, obsolete.archiver));
+            }
+            Ok(true)
+        })?;
         let mut removed = Vec::new();
         {
             let mut retired = self.retired.lock();
@@ -85,6 +123,8 @@ impl Archive {
                 removed.push(id);
             }
         }
+        // Whoever opened one of them late was the last: nobody is led to it any more.
+        self.segments.forget(&removed);
         let count = crate::num::len_u64(removed.len());
         if count > 0 {
             self.committer.run(move |txn| {

@@ -37,8 +37,7 @@ impl Archive {
         written
     }
 
-    /// Removes files that no entry names. The jobs file goes first: whoever reads in place ignores a
-    /// samples file without one.
+    /// Removes files that no entry names.
     pub(super) fn remove_pair(&self, date: Date, name: &str) {
         for table in Table::ALL {
             // What cannot be removed now is removed at the next opening.
@@ -58,6 +57,9 @@ impl Archive {
     ) -> Result<bool> {
         if !matches!(flipped, Ok(true)) && self.is_writable() {
             self.remove_pair(date, name);
+        }
+        if matches!(flipped, Ok(true)) {
+            self.compaction.touch(date);
         }
         flipped
     }

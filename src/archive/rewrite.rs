@@ -6,7 +6,7 @@
 //!
 //! | answer | row in the jobs file | samples | the job's entry |
 //! |---|---|---|---|
-//! | [`Fate::Keep`] | as it is, or with its amendment | kept, unless `keeps_samples` says no | points to the new place |
+//! | [`Fate::Keep`] | as it is, or with its amendment | kept, unless `keeps_samples` says no: then five-minute slices of them, unless `keeps_slices` says no | points to the new place |
 //! | [`Fate::Change`] | what `change` makes of it | the same | the same |
 //! | [`Fate::Drop`] | gone | gone | gone, with its name, lists and amendment |
 //!
@@ -29,6 +29,7 @@
 mod batch;
 mod check;
 mod plan;
+mod slices;
 
 use super::Archive;
 use super::amend;
@@ -44,23 +45,20 @@ use crate::limits;
 use crate::model::archived::SummarisedRow;
 use crate::num;
 use crate::segment::copy::{self, Pause};
-use crate::segment::jobs::JobHead;
+use crate::segment::dir::Table;
+use crate::segment::jobs::{Beside, JobHead};
 use crate::segment::jobs_merge;
 use crate::segment::sum::Sum;
 use plan::Plan;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// A job before its fate is decided.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     /// Its entry.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for expiry and erasure, which build on this")
-    )]
     pub(super) sealed: &'a SealedJob,
     /// Its keys, name and times, as its amendment says them, if it has one.
-    #[expect(dead_code, reason = "for expiry and erasure, which build on this")]
     pub(super) head: &'a JobHead,
 }
 
@@ -85,6 +83,11 @@ pub(super) trait Transform {
 
     /// Whether the samples stay with the row.
     fn keeps_samples(&self, _job: &Candidate<'_>) -> bool {
+        true
+    }
+
+    /// Whether five-minute slices stay of a job whose samples do not, or went before.
+    fn keeps_slices(&self, _job: &Candidate<'_>) -> bool {
         true
     }
 
@@ -122,12 +125,14 @@ pub struct Rewritten {
     pub seq: Option<u64>,
     pub jobs: u64,
     pub rows: u64,
-    /// Cells with a value.
+    /// Cells of value columns that have one.
     pub samples: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Amendments that went into their rows.
     pub folded: u64,
+    /// How long it took, pauses included.
+    pub took: Duration,
 }
 
 /// An input, open.
@@ -142,6 +147,8 @@ struct Output {
     id: SegmentId,
     entry: SegmentEntry,
     samples: Sum,
+    /// Sum over the rows of its samples_5m file.
+    slices: u128,
 }
 
 impl Archive {
@@ -156,6 +163,28 @@ impl Archive {
             .rewriting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let begun = self.clock.monotonic();
+        let Some(made) = self.rewrite_now(work)? else {
+            tracing::info!(segments = ?work.inputs, "jobs changed while they were rewritten");
+            return Ok(None);
+        };
+        let took = self.clock.monotonic().saturating_sub(begun);
+        let made = Rewritten { took, ..made };
+        tracing::info!(
+            segment.seq = made.seq,
+            segment.jobs = made.jobs,
+            segment.rows = made.rows,
+            rewrite.inputs = made.inputs,
+            rewrite.read_bytes = made.bytes_in,
+            rewrite.written_bytes = made.bytes_out,
+            rewrite.amendments = made.folded,
+            rewrite.duration_s = took.as_secs_f64(),
+            "segments rewritten"
+        );
+        Ok(Some(made))
+    }
+
+    fn rewrite_now(&self, work: &Rewrite<'_>) -> Result<Option<Rewritten>> {
         let reading = self.reading();
         let Some(inputs) = self.open_inputs(&reading, work.inputs)? else {
             return Ok(None);
@@ -165,6 +194,7 @@ impl Archive {
             true => None,
             false => Some(self.write_output(&reading, &inputs, &plan, work)?),
         };
+        let folded = plan.jobs.iter().filter(|job| job.folded.is_some());
         let made = Rewritten {
             inputs: num::len_u64(inputs.len()),
             seq: output.as_ref().map(|output| output.id.seq),
@@ -173,7 +203,8 @@ impl Archive {
             samples: output.as_ref().map_or(0, |output| output.samples.cells),
             bytes_in: inputs.iter().map(|input| bytes_of(&input.entry)).sum(),
             bytes_out: output.as_ref().map_or(0, |output| bytes_of(&output.entry)),
-            folded: num::len_u64(plan.jobs.iter().filter(|job| job.folded.is_some()).count()),
+            folded: num::len_u64(folded.count()),
+            took: Duration::ZERO,
         };
         let flipped = fault::step("rewrite.checked")
             .and_then(|()| self.replace(&reading, &inputs, plan, output.as_ref(), work.grace_ms));
@@ -184,16 +215,11 @@ impl Archive {
             }
             None => flipped?,
         };
-        if !flipped {
-            tracing::info!(
-                segments = made.inputs,
-                "jobs changed while they were rewritten"
-            );
-            return Ok(None);
+        if flipped {
+            self.segments.forget(work.inputs);
+            fault::step("rewrite.replaced")?;
         }
-        self.segments.forget(work.inputs);
-        fault::step("rewrite.replaced")?;
-        Ok(Some(made))
+        Ok(flipped.then_some(made))
     }
 
     /// Opens the inputs; none if one of them is gone.
@@ -236,13 +262,17 @@ impl Archive {
         let (encoding, level) = (self.settings.encoding, work.level);
         let files: Vec<_> = inputs.iter().map(|input| input.segment.samples()).collect();
         let samples = copy::copy(&files, &plan.copied(), encoding, level, work.pause)?;
+        let slices = slices::write(inputs, plan, encoding, level, work.pause)?;
         let files: Vec<_> = inputs.iter().map(|input| input.segment.jobs()).collect();
         let change = |number, row| self.new_row(reading, inputs, plan, work, number, row);
         let jobs = jobs_merge::merge(
             &files,
             &plan.merged(),
             &change,
-            &samples.digests,
+            Beside {
+                samples: &samples.digests,
+                samples_5m: slices.as_ref().map(|(file, _)| &file.digests),
+            },
             (encoding, level),
             work.pause,
         )?;
@@ -263,15 +293,24 @@ impl Archive {
                     from: starts.min().unwrap_or(now),
                     to: ends.max().unwrap_or(now),
                     sealed_at: sealed.max().unwrap_or(now),
+                    samples_5m_rows: slices.as_ref().map_or(0, |(file, _)| file.rows),
+                    samples_5m_bytes: slices
+                        .as_ref()
+                        .map_or(0, |(file, _)| num::len_u64(file.bytes.len())),
                     level,
                 },
                 jobs_digests: jobs.digests.encode(),
             },
             samples: Sum::default(),
+            slices: slices.as_ref().map_or(0, |(_, sum)| *sum),
         };
         let name = file_name(self.archiver.number(), seq);
+        if let Some((file, _)) = &slices {
+            self.dir
+                .write_durably(Table::Samples5m, date, &name, &file.bytes)?;
+        }
         self.write_pair(date, &name, &samples.bytes, &jobs.bytes)?;
-        drop((samples, jobs));
+        drop((samples, slices, jobs));
         let checked = fault::step("rewrite.written")
             .and_then(|()| self.check_output(inputs, plan, &output, work.pause));
         match checked {
@@ -320,5 +359,5 @@ impl Archive {
 }
 
 fn bytes_of(entry: &SegmentEntry) -> u64 {
-    entry.info.samples_bytes + entry.info.jobs_bytes
+    entry.info.samples_bytes + entry.info.samples_5m_bytes + entry.info.jobs_bytes
 }

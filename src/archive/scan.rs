@@ -10,7 +10,7 @@ mod facts;
 mod overlay;
 mod unit;
 
-pub use crate::segment::dir::Table;
+pub use crate::segment::scan::Table;
 pub use crate::segment::scan::{
     Bound, ColumnBounds, Scratch, StoredColumn, StoredKind, job_columns, logical, sample_columns,
 };

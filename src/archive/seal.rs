@@ -351,6 +351,8 @@ impl Archive {
                 from: windows().map(|window| window.from).min().unwrap_or(now),
                 to: windows().map(|window| window.to).max().unwrap_or(now),
                 sealed_at: now,
+                samples_5m_rows: 0,
+                samples_5m_bytes: 0,
                 level: LEVEL_HOT,
             },
             jobs_digests,

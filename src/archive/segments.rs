@@ -7,17 +7,19 @@ use crate::index::keys::jobs::SealedJob;
 use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments as SegmentFamily};
 use crate::limits;
-use crate::model::archived::SummarisedRow;
+use crate::model::archived::{RowKeys, SummarisedRow};
+use crate::model::coarse::Coarse;
 use crate::model::id::Archiver;
 use crate::model::profile::Profile;
 use crate::num;
 use crate::segment::VerifiedFile;
+use crate::segment::coarse::CoarseFile;
 use crate::segment::digest::Digests;
 use crate::segment::dir::{DataDir, Table};
 use crate::segment::jobs::JobsFile;
 use crate::segment::properties::JOBS_BATCH_ROWS;
 use crate::segment::runs::{self, Run};
-use crate::segment::samples;
+use crate::segment::{samples, scan};
 use crate::time::Date;
 use std::collections::HashMap;
 use std::path::Path;
@@ -59,16 +61,28 @@ pub(super) fn sequence_of(path: &Path) -> Option<u64> {
 pub(super) struct OpenSegment {
     jobs: JobsFile,
     samples: VerifiedFile,
+    samples_5m: Option<CoarseFile>,
 }
 
 impl OpenSegment {
-    /// Opens both files of that name and checks their footers.
+    /// Opens the files of that name and checks their footers.
     pub(super) fn open(dir: &DataDir, date: Date, name: &str, jobs: Digests) -> Result<Self> {
         let file = dir.open_file(Table::Jobs, date, name)?;
         let jobs = JobsFile::new(VerifiedFile::open(file, jobs)?)?;
         let file = dir.open_file(Table::Samples, date, name)?;
         let samples = VerifiedFile::open(file, jobs.samples_digests()?)?;
-        Ok(Self { jobs, samples })
+        let samples_5m = match jobs.samples_5m_digests()? {
+            None => None,
+            Some(digests) => {
+                let file = dir.open_file(Table::Samples5m, date, name)?;
+                Some(CoarseFile::new(VerifiedFile::open(file, digests)?)?)
+            }
+        };
+        Ok(Self {
+            jobs,
+            samples,
+            samples_5m,
+        })
     }
 
     /// Its jobs file.
@@ -81,6 +95,19 @@ impl OpenSegment {
         &self.samples
     }
 
+    /// Its samples_5m file, if there is one.
+    pub(super) fn samples_5m(&self) -> Option<&CoarseFile> {
+        self.samples_5m.as_ref()
+    }
+
+    /// The slices of a job whose samples went; none if there are none.
+    pub(super) fn slices(&self, keys: RowKeys) -> Result<Coarse> {
+        match &self.samples_5m {
+            Some(file) => file.read(keys),
+            None => Ok(Coarse::default()),
+        }
+    }
+
     /// A job's row as it was sealed.
     pub(super) fn row(&self, job: &SealedJob) -> Result<SummarisedRow> {
         let row = self.jobs.read(num::to_usize(job.jobs_row))?;
@@ -88,10 +115,14 @@ impl OpenSegment {
         Ok(row)
     }
 
-    /// Checks both files against their digests, byte by byte.
+    /// Checks all files against their digests, byte by byte.
     pub(super) fn verify_whole(&self) -> Result<()> {
         self.jobs.verify_whole()?;
-        self.samples.verify_whole()
+        self.samples.verify_whole()?;
+        match &self.samples_5m {
+            Some(coarse) => coarse.file().verify_whole(),
+            None => Ok(()),
+        }
     }
 
     /// The jobs of the samples file in order; fails if a key is out of order.
@@ -127,10 +158,10 @@ impl OpenSegment {
     }
 
     /// Its file of a table.
-    pub(super) fn file(&self, table: Table) -> &VerifiedFile {
+    pub(super) fn file(&self, table: scan::Table) -> &VerifiedFile {
         match table {
-            Table::Jobs => self.jobs.file(),
-            Table::Samples => self.samples(),
+            scan::Table::Jobs => self.jobs.file(),
+            scan::Table::Samples => self.samples(),
         }
     }
 
@@ -260,7 +291,7 @@ impl Archive {
         Ok(segment)
     }
 
-    /// Opens both files of a segment and checks their footers.
+    /// Opens the files of a segment and checks their footers.
     pub(super) fn open_files(&self, id: SegmentId, entry: &SegmentEntry) -> Result<OpenSegment> {
         let archiver = Archiver::new(entry.info.archiver)?;
         let name = file_name(archiver.number(), id.seq);

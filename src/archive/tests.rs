@@ -5,6 +5,7 @@ mod backups;
 mod clock;
 mod compaction;
 mod corrections;
+mod going;
 mod hidden;
 mod importing;
 mod lists;

@@ -135,7 +135,6 @@ impl Rules {
     }
 
     /// No segment holds anything of an erasure any more.
-    #[expect(dead_code, reason = "called as soon as segments can be written anew")]
     pub(super) fn rewritten(&self, number: u64) {
         self.change(|erased| {
             erased.unfinished.remove(&number);
@@ -180,7 +179,22 @@ impl Visibility {
     /// Whether a reader may see all of every job of that date. What it asks of a segment first.
     #[must_use]
     pub fn shows_all_of(&self, date: Date) -> bool {
-        self.erased.unfinished.is_empty() && self.policy.retention.keeps_all_of(date, self.now)
+        self.erased.unfinished.is_empty() && self.keeps_all_of(date)
+    }
+
+    /// Whether nothing of that date has expired.
+    pub(super) fn keeps_all_of(&self, date: Date) -> bool {
+        self.policy.retention.keeps_all_of(date, self.now)
+    }
+
+    /// Whether a segment with so many rows of samples has nothing left that could expire.
+    pub(super) fn has_given_all(&self, rows: u64) -> bool {
+        rows == 0 && self.policy.retention.only_samples_expire()
+    }
+
+    /// Share of expired bytes above which a segment is written anew, in percent.
+    pub(super) fn rewrite_above_percent(&self) -> u8 {
+        self.policy.retention.rewrite_above_percent
     }
 
     /// Whether a job is known at all, as far as its keys tell: an erased one is not.
@@ -251,12 +265,17 @@ impl Visibility {
 }
 
 impl Archive {
-    /// Replaces the retention policy: it holds from the next read on.
+    /// Replaces the retention policy: it holds from the next read on, and nothing goes by the old one
+    /// any more when this returns.
     ///
     /// # Errors
     /// `Data`, `Unavailable` if its projects cannot be looked up.
     pub fn set_retention(&self, retention: Arc<Retention>) -> Result<()> {
         let policy = Policy::find(retention, &self.index.snapshot())?;
+        let _no_rewrite = self
+            .rewriting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let rules = &self.rules.policy;
         *rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
         Ok(())

@@ -1,7 +1,7 @@
 //! `tachograph backup`.
 
+use super::must_be_archive;
 use super::out;
-use super::reindex::check_is_archive;
 use crate::archive::{Archive, Copying, Settings};
 use crate::error::Result;
 use crate::time::SystemClock;
@@ -23,7 +23,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    check_is_archive(&args.data_dir)?;
+    must_be_archive(&args.data_dir)?;
     let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;
     let copying = if args.copy {
         Copying::Copy

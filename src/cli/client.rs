@@ -75,6 +75,12 @@ impl Client {
         self.send(Method::PUT, path, Some(body)).await.map(drop)
     }
 
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        let response = self.send(Method::POST, path, Some(body)).await?;
+        let answer = response.json().await;
+        answer.map_err(|error| self.unusable(path, error))
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response> {
         let request = self.http.request(method, format!("{}{path}", self.base));
         let request = match body {

@@ -3,21 +3,27 @@
 mod backup;
 mod chart;
 mod client;
+mod compact;
 mod demo;
 mod download;
+mod erase;
 mod exit;
 mod out;
 mod query;
 mod reindex;
 mod restore;
+mod retain;
 mod serve;
 mod show;
 mod verify;
+mod views;
 
+use crate::archive::{Archive, Settings};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::time::SystemClock;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Archives what each CI job did to its machine.
@@ -40,6 +46,14 @@ enum Command {
     Query(query::Args),
     /// Check a data directory.
     Verify(verify::Args),
+    /// Remove what has expired, or say what would go.
+    Retain(retain::Args),
+    /// Erase a project, a job, or texts of either.
+    Erase(erase::Args),
+    /// Compact a data directory.
+    Compact(compact::Args),
+    /// Print the tables and views in another engine's words.
+    Views(views::Args),
     /// Make the index of a data directory anew.
     Reindex(reindex::Args),
     /// Make a backup of a data directory.
@@ -84,6 +98,13 @@ fn run(command: Command) -> Result<()> {
         Command::Show(args) => block_on(show::run(args))?,
         Command::Query(args) => block_on(query::run(args))?,
         Command::Verify(args) => verify::run(&args),
+        Command::Retain(args) => retain::run(&args),
+        Command::Erase(args) => block_on(erase::run(args))?,
+        Command::Compact(args) => compact::run(&args),
+        Command::Views(args) => {
+            views::run(&args);
+            Ok(())
+        }
         Command::Reindex(args) => reindex::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
@@ -104,6 +125,24 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Refuses a folder without an archive: a command that looks at one must not make one.
+fn must_be_archive(data_dir: &Path) -> Result<()> {
+    if data_dir.join("FORMAT").is_file() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} holds no archive; name it with --data-dir",
+        data_dir.display()
+    );
+    Err(Error::not_found("no_archive", message))
+}
+
+/// Opens an archive that is there.
+fn existing_archive(data_dir: &Path, settings: Settings) -> Result<Archive> {
+    must_be_archive(data_dir)?;
+    Archive::open(data_dir, settings, SystemClock::shared())
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {

@@ -1,10 +1,10 @@
 //! `tachograph reindex`.
 
-use super::out;
+use super::{must_be_archive, out};
 use crate::archive::{Archive, Reindexed, Settings, reindex};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::SystemClock;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Make the index of a data directory anew, from its segments and from what is still readable of the
 /// old index. Needs the directory for itself, so stop the service first.
@@ -18,18 +18,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// # Errors
-/// `NotFound` if the folder holds no archive.
-pub(super) fn check_is_archive(data_dir: &Path) -> Result<()> {
-    if data_dir.join("FORMAT").is_file() {
-        return Ok(());
-    }
-    let message = format!("{} holds no archive", data_dir.display());
-    Err(Error::not_found("no_archive", message))
-}
-
 pub(super) fn run(args: &Args) -> Result<()> {
-    check_is_archive(&args.data_dir)?;
+    must_be_archive(&args.data_dir)?;
     let clock = SystemClock::shared();
     let found = reindex(&args.data_dir, clock, |done, all| {
         if done == all || done.is_multiple_of(100) {

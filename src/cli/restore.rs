@@ -1,6 +1,6 @@
 //! `tachograph restore`.
 
-use super::reindex::check_is_archive;
+use super::must_be_archive;
 use super::{out, verify};
 use crate::archive::{Archive, Settings, restore, restore_segment};
 use crate::error::Result;
@@ -58,7 +58,7 @@ fn whole(args: &Args) -> Result<()> {
 }
 
 fn one_segment(args: &Args, seq: u64) -> Result<()> {
-    check_is_archive(&args.data_dir)?;
+    must_be_archive(&args.data_dir)?;
     let id = restore_segment(&args.backup, &args.data_dir, seq)?;
     let archive = Archive::open(&args.data_dir, Settings::default(), SystemClock::shared())?;
     let what = if archive.take_back(id)? {

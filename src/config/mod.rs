@@ -13,7 +13,7 @@ mod tests;
 
 pub use files::{read_config, read_secret};
 
-use crate::archive::{SealPolicy, Settings};
+use crate::archive::{CompactionPolicy, SealPolicy, Settings};
 use crate::error::Result;
 use crate::gitlab::settings::GitlabSettings;
 use crate::model::id::Archiver;
@@ -105,6 +105,10 @@ impl Config {
             ("scrub.pass_days", self.archive.scrub != next.archive.scrub),
             ("archive.seal_*", self.archive.seal != next.archive.seal),
             (
+                "archive.compact_*",
+                self.archive.compact != next.archive.compact,
+            ),
+            (
                 "archive.reserve_bytes",
                 self.archive.reserve != next.archive.reserve,
             ),
@@ -169,6 +173,7 @@ fn read_archive(section: &mut Section<'_>, settings: &mut Settings) {
         1..=86_400 => Ok(seconds),
         _ => Err("must be 1 to 86400".to_owned()),
     });
+    read_compact(section, &mut settings.compact);
     settings.reserve.bytes = section.take("reserve_bytes");
     let seal: &mut SealPolicy = &mut settings.seal;
     if let Some(jobs) = jobs {
@@ -180,6 +185,34 @@ fn read_archive(section: &mut Section<'_>, settings: &mut Settings) {
         seal.small_age_ms = seconds * 4_000;
         seal.settle_ms = seal.settle_ms.min(seal.age_ms);
     }
+}
+
+fn read_compact(section: &mut Section<'_>, compact: &mut CompactionPolicy) {
+    let target = section.checked("compact_target_mib", |mib: u64| match mib {
+        1..=256 => Ok(mib << 20),
+        _ => Err("must be 1 to 256".to_owned()),
+    });
+    let seconds = |max: i64| {
+        move |seconds: i64| match seconds {
+            0.. if seconds <= max => Ok(seconds * 1_000),
+            _ => Err(format!("must be 0 to {max}")),
+        }
+    };
+    let share = section.checked("background_percent", |percent: u32| match percent {
+        1..=100 => Ok(percent),
+        _ => Err("must be 1 to 100".to_owned()),
+    });
+    let week = 7 * 86_400;
+    set(&mut compact.target_bytes, target);
+    set(
+        &mut compact.quiet_ms,
+        section.checked("compact_quiet_seconds", seconds(week)),
+    );
+    set(
+        &mut compact.grace_ms,
+        section.checked("replaced_grace_seconds", seconds(week)),
+    );
+    set(&mut compact.share_percent, share);
 }
 
 /// The documented example: every key, with its default if it has one. `schemas/config.toml` is this

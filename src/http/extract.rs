@@ -9,8 +9,9 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A JSON body. The content type is not looked at: a body is JSON or it is refused.
 #[derive(Debug)]
@@ -61,6 +62,40 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
             )
             .into()
         })
+    }
+}
+
+/// A query string whose parameters belong to two groups. What neither knows is refused: a misspelt
+/// filter would widen the question without a word.
+#[derive(Debug)]
+pub(super) struct Params2<A, B>(pub(super) A, pub(super) B);
+
+impl<A, B, S> FromRequestParts<S> for Params2<A, B>
+where
+    A: DeserializeOwned + IntoParams + Send,
+    B: DeserializeOwned + IntoParams + Send,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Params(first) = Params::<A>::from_request_parts(parts, state).await?;
+        let Params(second) = Params::<B>::from_request_parts(parts, state).await?;
+        let Params(given) =
+            Params::<BTreeMap<String, String>>::from_request_parts(parts, state).await?;
+        let described = [A::into_params(|| None), B::into_params(|| None)].concat();
+        let unknown = given
+            .keys()
+            .find(|name| described.iter().all(|known| known.name != **name));
+        if let Some(name) = unknown {
+            let known: Vec<&str> = described.iter().map(|known| known.name.as_str()).collect();
+            let message = format!(
+                "parameter {name:?} is unknown; known are: {}",
+                known.join(", ")
+            );
+            return Err(Error::invalid("invalid_query", message).into());
+        }
+        Ok(Self(first, second))
     }
 }
 

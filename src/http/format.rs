@@ -105,7 +105,13 @@ impl Format {
                 .collect()
         };
         let (source, id) = (safe(job.source.as_str()), safe(job.job_id.as_str()));
-        format!("job-{source}-{id}.{}", self.extension())
+        self.named(&format!("job-{source}-{id}"))
+    }
+
+    /// A file's name with its extension; `stem` must be harmless.
+    #[must_use]
+    pub fn named(self, stem: &str) -> String {
+        format!("{stem}.{}", self.extension())
     }
 }
 

@@ -3,12 +3,14 @@
 use super::hooks::{self, HookService};
 use super::{ops, problem, v1};
 use crate::archive::Archive;
-use crate::ingest::Intake;
+use crate::ingest::{Housekeeping, Intake};
 use crate::limits;
 use crate::operations::Operations;
 use crate::query::Query;
+use crate::query::fleet::Fleet;
 use crate::query::sql::Queries;
 use crate::telemetry::Metrics;
+use crate::time::SharedClock;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, StatusCode};
 use axum::{Router, middleware};
@@ -29,8 +31,11 @@ pub struct Services {
     pub intake: Intake,
     pub hooks: HookService,
     pub query: Query,
+    pub fleet: Fleet,
+    pub clock: SharedClock,
     pub queries: Queries,
     pub archive: Arc<Archive>,
+    pub housekeeping: Housekeeping,
     pub metrics: Arc<Metrics>,
     pub operations: Operations,
 }
@@ -68,10 +73,21 @@ fn routes() -> OpenApiRouter<Services> {
             v1::registry::put_runner,
             v1::registry::delete_runner
         ))
+        .routes(routes!(v1::fleet::trends))
+        .routes(routes!(v1::fleet::top))
+        .routes(routes!(v1::fleet::heatmap))
+        .routes(routes!(v1::export::export))
         .routes(routes!(hooks::gitlab))
         .routes(routes!(v1::sql::run_sql))
         .routes(routes!(v1::sql::get_query, v1::sql::cancel_query))
         .routes(routes!(v1::admin::seal))
+        .routes(routes!(v1::admin::compact))
+        .routes(routes!(v1::retention::retain))
+        .routes(routes!(
+            v1::retention::list_erasures,
+            v1::retention::post_erasure
+        ))
+        .routes(routes!(v1::segments::list_segments))
         .routes(routes!(
             v1::operations::last_backup,
             v1::operations::back_up

@@ -82,11 +82,11 @@ fn put_column(column: Column, cells: &[Option<i64>], out: &mut Vec<u8>) {
     }
 }
 
-/// Decodes a profile.
+/// The plain bytes of a blob.
 ///
 /// # Errors
-/// `Data` if the bytes are no such blob.
-pub fn decode(bytes: &[u8]) -> Result<Profile> {
+/// `Data` if it is damaged.
+pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
     let (len, packed) = bytes
         .split_first_chunk()
         .ok_or_else(|| corrupt(FAMILY, "the blob is empty"))?;
@@ -94,8 +94,16 @@ pub fn decode(bytes: &[u8]) -> Result<Profile> {
     if len > LEN_MAX {
         return Err(corrupt(FAMILY, "the blob names an impossible length"));
     }
-    let plain = zstd::bulk::decompress(packed, len)
-        .map_err(|error| corrupt(FAMILY, "the blob cannot be decompressed").with_source(error))?;
+    zstd::bulk::decompress(packed, len)
+        .map_err(|error| corrupt(FAMILY, "the blob cannot be decompressed").with_source(error))
+}
+
+/// Decodes a profile.
+///
+/// # Errors
+/// `Data` if the bytes are no such blob.
+pub fn decode(bytes: &[u8]) -> Result<Profile> {
+    let plain = unpack(bytes)?;
     let mut reader = Reader::new(FAMILY, &plain);
     if reader.u8()? != VERSION {
         return Err(corrupt(FAMILY, "the blob has an unknown version"));

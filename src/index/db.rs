@@ -1,11 +1,12 @@
 //! RocksDB itself: opening, snapshots, scans, and the one way to write.
 
-use super::{Family, key_of, keys};
+use super::{Family, forget, key_of, keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -84,6 +85,9 @@ impl Index {
         options.set_paranoid_checks(true);
         options.set_keep_log_file_num(5);
         options.set_max_open_files(512);
+        options.set_max_manifest_file_size(forget::MANIFEST_BYTES);
+        // Its log of every flush and compaction may name keys, and nobody reads it.
+        options.set_log_level(LogLevel::Warn);
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = keys::ALL
             .iter()
@@ -93,9 +97,17 @@ impl Index {
     }
 
     fn family<F: Family>(&self) -> Result<&ColumnFamily> {
+        self.family_named(F::NAME)
+    }
+
+    pub(super) fn family_named(&self, name: &str) -> Result<&ColumnFamily> {
         self.db
-            .cf_handle(F::NAME)
-            .ok_or_else(|| Error::internal(format!("index family {} is not open", F::NAME)))
+            .cf_handle(name)
+            .ok_or_else(|| Error::internal(format!("index family {name} is not open")))
+    }
+
+    pub(super) fn db(&self) -> &DB {
+        &self.db
     }
 
     /// The value of a key.
@@ -126,10 +138,7 @@ impl Index {
     pub fn write(&self, changes: &Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
         for change in &changes.list {
-            let family = self
-                .db
-                .cf_handle(change.family)
-                .ok_or_else(|| Error::internal(format!("no index family {}", change.family)))?;
+            let family = self.family_named(change.family)?;
             match &change.value {
                 Some(value) => batch.put_cf(family, &change.key, value),
                 None => batch.delete_cf(family, &change.key),
@@ -140,12 +149,6 @@ impl Index {
         self.db
             .write_opt(batch, &options)
             .map_err(storage_error("writing"))
-    }
-
-    /// Number of the last change that was written; it never falls, but for what was lost.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.db.latest_sequence_number()
     }
 
     /// Bytes of the live data files of a family, after flushing it: for size figures.

@@ -6,6 +6,7 @@
 
 pub mod blob;
 mod db;
+mod forget;
 pub mod keys;
 mod whole;
 pub mod wire;

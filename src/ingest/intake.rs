@@ -1,9 +1,12 @@
 //! What comes in: job events and registrations.
 
 use super::ask;
-use crate::archive::{Acceptance, Accepted, Archive, Registration, Sealed};
+use crate::archive::{
+    Acceptance, Accepted, Archive, EraseTarget, NumberedErasure, Registration, Sealed,
+};
 use crate::ci_port::CiSource;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::erasure::Fields;
 use crate::model::id::RegionName;
 use crate::model::job::JobEvent;
 use crate::model::registry::{Declared, Entry, Origin};
@@ -100,6 +103,15 @@ impl Intake {
         self.archive.put_runner(name.clone(), runner).await?;
         self.wake_waiting(Registration::Runner(name)).await;
         Ok(())
+    }
+
+    /// Erases: nobody can read it any more when this returns.
+    ///
+    /// # Errors
+    /// As [`Archive::erase`].
+    pub async fn erase(&self, target: EraseTarget, fields: Fields) -> Result<NumberedErasure> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.erase(&target, fields)).await
     }
 
     /// Replaces the retention policy, from the next read on.

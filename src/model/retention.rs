@@ -160,6 +160,15 @@ impl Retention {
         Self::new(rule, BTreeMap::new())
     }
 
+    /// Whether nothing but samples ever expires: the rest of every rule is kept for ever.
+    #[must_use]
+    pub fn only_samples_expire(&self) -> bool {
+        let rules = self.projects.values().chain([&self.general]);
+        rules
+            .filter(|rule| !rule.hold)
+            .all(|rule| rule.jobs == Keep::Forever && rule.samples_5m == Keep::Forever)
+    }
+
     /// The rules of single projects, each by the path or the id of the project.
     pub fn projects(&self) -> impl Iterator<Item = (&str, Rule)> {
         self.projects

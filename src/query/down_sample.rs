@@ -27,11 +27,13 @@ pub(super) fn down_sample(
     for series in &table.series {
         keep_runs(&series.cells, &mut keep);
         keep_extremes(&series.cells, &slices, &mut keep);
+        keep_extremes(&series.maxima, &slices, &mut keep);
     }
     retain(&mut table.ts_ms, &keep);
     retain(&mut table.interval_ms, &keep);
     for series in &mut table.series {
         retain(&mut series.cells, &keep);
+        retain(&mut series.maxima, &keep);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Answers for readers: records, lists, profiles. Async, bounded, every call with a [`Scope`].
 
 mod down_sample;
+pub mod fleet;
 pub mod output;
 mod profile;
 pub mod sql;
@@ -9,16 +10,21 @@ mod table;
 mod test_table;
 
 pub use profile::ProfileRequest;
+use profile::Samples;
 pub use table::{ProfileTable, Series, Units};
 
-use crate::archive::{Archive, CoTenant, JobFilter, JobPage, JobView};
+use crate::archive::{
+    Archive, CoTenant, Expiry, JobFilter, JobPage, JobView, LiveSegment, NumberedErasure,
+};
 use crate::error::{Error, Result};
 use crate::model::archived::Bounds;
 use crate::model::id::{JobRef, RegionName, RunnerId, Source};
 use crate::model::registry::Entry;
 use crate::model::runner::{Region, Runner, RunnerRef};
 use crate::model::scope::Scope;
+use crate::model::state::State;
 use crate::supervise::BlockingPool;
+use crate::time::Date;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,6 +60,15 @@ impl Query {
     #[must_use]
     pub fn new(archive: Arc<Archive>, pool: BlockingPool) -> Self {
         Self { archive, pool }
+    }
+
+    /// The live files from a date on, and whether there are more.
+    ///
+    /// # Errors
+    /// As [`Archive::live_segments`].
+    pub async fn live_segments(&self, from: Option<Date>) -> Result<(Vec<LiveSegment>, bool)> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.live_segments(from)).await
     }
 
     /// A job's record.
@@ -119,9 +134,35 @@ impl Query {
             let (view, profile) = archive
                 .profile(&scope, &job)?
                 .ok_or_else(|| job_not_found(&job))?;
-            answer(profile::table(&view, profile, &request)?)
+            let samples = match view.state {
+                State::Expired => Samples::Slices(
+                    archive
+                        .profile_5m(&scope, &job)?
+                        .ok_or_else(|| job_not_found(&job))?,
+                ),
+                _ => Samples::All(profile),
+            };
+            answer(profile::table(&view, samples, &request)?)
         };
         self.pool.run(read).await
+    }
+
+    /// What retention would remove now.
+    ///
+    /// # Errors
+    /// As [`Archive::would_expire`].
+    pub async fn would_expire(&self) -> Result<Expiry> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.would_expire()).await
+    }
+
+    /// All erasures, newest first.
+    ///
+    /// # Errors
+    /// `Data`, `Unavailable` from the archive.
+    pub async fn erasures(&self) -> Result<Vec<NumberedErasure>> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.erasures()).await
     }
 
     /// Number of jobs that wait to be archived.

@@ -4,11 +4,13 @@ use super::down_sample::down_sample;
 use super::table::{ProfileTable, Series, Units};
 use crate::archive::JobView;
 use crate::error::{Error, Result};
-use crate::model::graph::GRAPH_METRICS;
+use crate::model::coarse::{Coarse, SLICE_MS};
+use crate::model::graph::{GRAPH_METRICS, Origin};
 use crate::model::metric::Column;
 use crate::model::profile::Profile;
 use crate::model::totals;
 use crate::time::{TimeRange, TimestampMs};
+use std::collections::BTreeMap;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,12 +29,26 @@ pub struct ProfileRequest {
     pub points: Option<usize>,
 }
 
+/// What there is of a job's samples.
+#[derive(Debug)]
+pub(super) enum Samples {
+    /// All of them.
+    All(Profile),
+    /// What they left behind when they expired.
+    Slices(Coarse),
+}
+
 /// Cuts a profile to what is asked for.
 pub(super) fn table(
     job: &JobView,
-    profile: Profile,
+    samples: Samples,
     request: &ProfileRequest,
 ) -> Result<ProfileTable> {
+    let (profile, maxima, resolution_ms) = match samples {
+        Samples::All(profile) => (profile, BTreeMap::new(), None),
+        Samples::Slices(slices) if slices.rows() == 0 => (slices.means, slices.maxima, None),
+        Samples::Slices(slices) => (slices.means, slices.maxima, Some(SLICE_MS)),
+    };
     let range = range(job, request)?;
     let findings = job.row.as_ref().map(|row| &row.row.findings);
     let profile = match findings.filter(|_| request.units == Units::Totals) {
@@ -40,9 +56,15 @@ pub(super) fn table(
         None => profile,
     };
     let whole = request.from.is_none() && request.to.is_none() && request.section.is_none();
-    let part = match range {
-        Some(range) if !whole => profile.slice(range),
-        _ => profile,
+    // The largest samples go the same way as the means beside them.
+    let largest = Profile {
+        ts_ms: profile.ts_ms.clone(),
+        interval_ms: profile.interval_ms.clone(),
+        columns: maxima,
+    };
+    let (part, largest) = match range {
+        Some(range) if !whole => (profile.slice(range), largest.slice(range)),
+        _ => (profile, largest),
     };
     let gaps = findings.map_or(&[][..], |findings| &findings.gaps);
     let machine_gaps = gaps.iter().filter(|gap| gap.column.is_none());
@@ -55,7 +77,8 @@ pub(super) fn table(
         reason: job.reason,
         range,
         units: request.units,
-        series: series(&part, request)?,
+        resolution_ms,
+        series: series(&part, &largest, request)?,
         gaps: machine_gaps
             .filter(|gap| range.is_none_or(|range| gap.range.overlap_ms(range) > 0))
             .cloned()
@@ -65,7 +88,7 @@ pub(super) fn table(
     };
     if let Some(points) = request.points {
         let scrape_interval_ms = findings.and_then(|findings| findings.scrape_interval_ms);
-        down_sample(&mut table, points, scrape_interval_ms);
+        down_sample(&mut table, points, resolution_ms.or(scrape_interval_ms));
     }
     Ok(table)
 }
@@ -120,7 +143,7 @@ fn section(job: &JobView, wanted: &str) -> Result<TimeRange> {
         })
 }
 
-fn series(profile: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
+fn series(profile: &Profile, largest: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
     let wanted = |name: &str| {
         request.metrics.is_empty() || request.metrics.iter().any(|metric| metric == name)
     };
@@ -141,16 +164,29 @@ fn series(profile: &Profile, request: &ProfileRequest) -> Result<Vec<Series>> {
             ),
         ));
     }
+    let maxima = |column: Option<Column>| {
+        let cells = column.and_then(|column| largest.column(column));
+        cells.unwrap_or_default().to_vec()
+    };
     let series = match request.units {
         Units::Graph => GRAPH_METRICS
             .iter()
             .filter(|metric| wanted(metric.name))
-            .filter_map(|metric| Series::graph(metric, profile))
+            .filter_map(|metric| {
+                let gauge = match metric.origin {
+                    Origin::Gauge(column) => Some(column),
+                    Origin::Rate(_) | Origin::Count(_) => None,
+                };
+                Some(Series::graph(metric, profile)?.with_maxima(maxima(gauge)))
+            })
             .collect(),
         Units::Stored | Units::Totals => Column::ALL
             .into_iter()
             .filter(|column| wanted(column.name()))
-            .filter_map(|column| Series::stored(column, profile, request.units))
+            .filter_map(|column| {
+                let series = Series::stored(column, profile, request.units)?;
+                Some(series.with_maxima(maxima(Some(column))))
+            })
             .collect(),
     };
     Ok(series)

@@ -45,6 +45,8 @@ pub struct Series {
     pub running_total: bool,
     /// One per row, in units of the type's last digit; null is absent, never 0.
     pub cells: Vec<Option<i64>>,
+    /// The largest sample of each row that stands for several; empty where every row is a sample.
+    pub maxima: Vec<Option<i64>>,
 }
 
 impl Series {
@@ -56,13 +58,26 @@ impl Series {
             .find(|unit| name.ends_with(unit));
         let running_total = units == Units::Totals && column.is_increment();
         let cell = column.spec().cell;
+        let cells = profile.column(column)?.to_vec();
+        // A sum over a slice of time may need more room than a single increment.
+        let fits = cells.iter().flatten().all(|value| cell.fits(*value));
         Some(Self {
             name,
             unit: unit.unwrap_or("count"),
-            cell: if running_total { cell.total() } else { cell },
+            cell: if running_total || !fits {
+                cell.total()
+            } else {
+                cell
+            },
             running_total,
-            cells: profile.column(column)?.to_vec(),
+            cells,
+            maxima: Vec::new(),
         })
+    }
+
+    /// With the largest samples beside it.
+    pub(super) fn with_maxima(self, maxima: Vec<Option<i64>>) -> Self {
+        Self { maxima, ..self }
     }
 
     /// A graph-unit metric; `None` if one of its columns was never measured.
@@ -73,6 +88,7 @@ impl Series {
             cell: metric.cell,
             running_total: false,
             cells: metric.values(profile)?,
+            maxima: Vec::new(),
         })
     }
 
@@ -99,6 +115,8 @@ pub struct ProfileTable {
     pub reason: Option<Reason>,
     pub range: Option<TimeRange>,
     pub units: Units,
+    /// What a row stands for, if it is no sample but a slice of time.
+    pub resolution_ms: Option<i64>,
     pub ts_ms: Vec<i64>,
     pub interval_ms: Vec<Option<i32>>,
     pub series: Vec<Series>,
@@ -121,6 +139,7 @@ impl ProfileTable {
             reason,
             range,
             units,
+            resolution_ms,
             ts_ms,
             interval_ms,
             series,
@@ -136,11 +155,13 @@ impl ProfileTable {
         digest.text(reason.map(Reason::as_str));
         digest.text(Some(units.as_str()));
         digest.range(*range);
+        digest.number(*resolution_ms);
         digest.cells(ts_ms.iter().map(|ts| Some(*ts)));
         digest.cells(interval_ms.iter().map(|ms| ms.map(i64::from)));
         for one in series {
             digest.text(Some(one.name));
             digest.cells(one.cells.iter().copied());
+            digest.cells(one.maxima.iter().copied());
         }
         for gap in gaps {
             digest.range(Some(gap.range));
@@ -196,11 +217,13 @@ mod tests {
         others[8].ts_ms[1] += 1;
         others[9].interval_ms[0] = None;
         others[10].series[0].cells[1] = Some(0);
-        let mut more = [table(), table(), table()];
+        let mut more = vec![table(); 5];
         more[0].gaps.clear();
         more[1].series.pop();
         // Not told from the one before by the bytes of the cells alone.
         more[2].series.swap(0, 1);
+        more[3].resolution_ms = Some(300_000);
+        more[4].series[0].maxima = vec![Some(1)];
         let mut seen: Vec<_> = others
             .iter()
             .chain(&more)
@@ -210,6 +233,6 @@ mod tests {
         assert_eq!(same.fingerprint(), table().fingerprint());
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 15, "two different tables have one fingerprint");
+        assert_eq!(seen.len(), 17, "two different tables have one fingerprint");
     }
 }

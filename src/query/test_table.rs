@@ -16,6 +16,7 @@ pub(super) fn table() -> ProfileTable {
         cell,
         running_total: false,
         cells,
+        maxima: Vec::new(),
     };
     ProfileTable {
         job: JobRef {
@@ -29,6 +30,7 @@ pub(super) fn table() -> ProfileTable {
         reason: None,
         range: Some(range(1_772_323_200_000, 1_772_323_300_000)),
         units: Units::Graph,
+        resolution_ms: None,
         ts_ms: vec![1_772_323_215_000, 1_772_323_230_003, 1_772_323_290_003],
         interval_ms: vec![Some(15_000), Some(15_003), Some(60_000)],
         series: vec![

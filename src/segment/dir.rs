@@ -33,19 +33,21 @@ use std::sync::Arc;
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Table {
     Samples,
+    Samples5m,
     Jobs,
 }
 
 impl Table {
     /// All of them, in the order in which a segment's files are removed: whoever reads in place ignores
     /// samples without a jobs file.
-    pub const ALL: [Self; 2] = [Self::Jobs, Self::Samples];
+    pub const ALL: [Self; 3] = [Self::Jobs, Self::Samples, Self::Samples5m];
 
     /// Folder name under `tables/`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Samples => "samples",
+            Self::Samples5m => "samples_5m",
             Self::Jobs => "jobs",
         }
     }
@@ -100,7 +102,13 @@ impl DataDir {
         if let Some(format) = found.map_or(Some(Format::NEW), Format::raised) {
             dir.write_in(root, format::FILE, format.text().as_bytes())?;
         }
-        for folder in ["tables/samples", "tables/jobs", "quarantine", "index"] {
+        for folder in [
+            "tables/samples",
+            "tables/samples_5m",
+            "tables/jobs",
+            "quarantine",
+            "index",
+        ] {
             create_durably(&dir.root.join(folder))?;
         }
         dir.empty_tmp()?;
@@ -234,6 +242,35 @@ impl DataDir {
         }
         files.sort();
         Ok(files)
+    }
+
+    /// Every file below the directory but its lock, in order, whoever wrote it.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O errors.
+    pub fn all_files(&self) -> Result<Vec<PathBuf>> {
+        let (mut files, mut open) = (Vec::new(), vec![self.root.clone()]);
+        while let Some(dir) = open.pop() {
+            for path in read_dir(&dir)? {
+                if path.is_dir() {
+                    open.push(path);
+                } else if !path.ends_with("LOCK") {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// `Data` if it is not there, `Unavailable` for other I/O errors.
+    pub fn read_whole(&self, path: &Path) -> Result<Bytes> {
+        std::fs::read(path)
+            .map(Bytes::from)
+            .map_err(|error| io_error("reading", path, error))
     }
 
     /// Removes a file that no index entry names.

@@ -9,7 +9,7 @@ use super::job_lists;
 use super::own_digest;
 use super::properties::{self, Storage, ValueEncoding};
 use super::samples::BuiltFile;
-use super::{SAMPLES_DIGESTS_KEY, parquet_error};
+use super::{SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::SummarisedRow;
 use crate::model::metric::CellType;
@@ -89,12 +89,29 @@ pub fn build(
     encoding: ValueEncoding,
     level: i32,
 ) -> Result<BuiltFile> {
+    let beside = Beside {
+        samples,
+        samples_5m: None,
+    };
+    build_beside(rows, beside, encoding, level)
+}
+
+/// As [`build`], for a segment that may have slices too.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_beside(
+    rows: &[SummarisedRow],
+    beside: Beside<'_>,
+    encoding: ValueEncoding,
+    level: i32,
+) -> Result<BuiltFile> {
     if !rows.is_sorted_by(|a, b| order(a, b) == Ordering::Less) {
         return Err(Error::internal("job rows were not written in sort order"));
     }
     let mut writer = JobsWriter::new(encoding, level, 0)?;
     writer.write(&batch_of(rows)?)?;
-    writer.finish(samples)
+    writer.finish(beside)
 }
 
 /// Rows as the file has them.
@@ -109,6 +126,15 @@ pub(super) fn batch_of(rows: &[SummarisedRow]) -> Result<RecordBatch> {
     arrays.append(&mut job_lists::list_arrays(rows)?);
     RecordBatch::try_new(schema(), arrays)
         .map_err(|error| Error::internal("job rows do not fit their schema").with_source(error))
+}
+
+/// Digests of the files of the same name: they stand in the jobs file.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// The samples file.
+    pub samples: &'a Digests,
+    /// The samples_5m file, if there is one.
+    pub samples_5m: Option<&'a Digests>,
 }
 
 /// A jobs file in the making, in memory. Batches come in [`order`]; the same batches give the same
@@ -138,10 +164,18 @@ impl JobsWriter {
             .map_err(parquet_error("writing job rows"))
     }
 
-    /// Ends the file, which then names the digests of its samples file.
-    pub(super) fn finish(mut self, samples: &Digests) -> Result<BuiltFile> {
-        let digests = KeyValue::new(SAMPLES_DIGESTS_KEY.to_owned(), samples.to_hex());
-        self.writer.append_key_value_metadata(digests);
+    /// Ends the file, which then names the digests of the files beside it.
+    pub(super) fn finish(mut self, beside: Beside<'_>) -> Result<BuiltFile> {
+        let named = [
+            (SAMPLES_DIGESTS_KEY, Some(beside.samples)),
+            (SAMPLES_5M_DIGESTS_KEY, beside.samples_5m),
+        ];
+        for (key, digests) in named {
+            if let Some(digests) = digests {
+                let pair = KeyValue::new(key.to_owned(), digests.to_hex());
+                self.writer.append_key_value_metadata(pair);
+            }
+        }
         // The last one: `own_digest` looks for it from the end.
         self.writer
             .append_key_value_metadata(own_digest::placeholder());

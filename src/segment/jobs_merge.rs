@@ -5,8 +5,7 @@
 //! row group that the library collects and the new file itself.
 
 use super::copy::Pause;
-use super::digest::Digests;
-use super::jobs::{JobsFile, JobsWriter, batch_of, schema};
+use super::jobs::{Beside, JobsFile, JobsWriter, batch_of, schema};
 use super::jobs_read::read_row;
 use super::properties::{JOBS_BATCH_ROWS, ValueEncoding};
 use super::samples::BuiltFile;
@@ -44,7 +43,7 @@ pub struct Merged {
 pub type Change<'a> = &'a dyn Fn(usize, SummarisedRow) -> Result<SummarisedRow>;
 
 /// Makes a jobs file out of rows of other ones, which are given in the order of the new file.
-/// `samples` are the digests of its samples file.
+/// `beside` are the digests of the files of its name.
 ///
 /// # Errors
 /// `Data` if an input is damaged, `Internal` if rows that should ascend do not (a bug), whatever
@@ -53,7 +52,7 @@ pub fn merge(
     inputs: &[&JobsFile],
     rows: &[Merged],
     change: Change<'_>,
-    samples: &Digests,
+    beside: Beside<'_>,
     (encoding, level): (ValueEncoding, i32),
     pause: Pause<'_>,
 ) -> Result<BuiltFile> {
@@ -76,7 +75,7 @@ pub fn merge(
         writer.write(&batch.build()?)?;
         sources.iter_mut().for_each(|source| source.slot = None);
     }
-    writer.finish(samples)
+    writer.finish(beside)
 }
 
 /// An input, at one of its pages.

@@ -5,7 +5,7 @@ use super::job_cells::{Draft, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind};
 use super::job_lists;
 use super::properties::JOBS_BATCH_ROWS;
-use super::{PageStore, SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
+use super::{PageStore, SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::{JobKey, ProjectKey, RunnerKey};
@@ -66,6 +66,15 @@ impl JobsFile {
         Digests::from_hex(
             text.ok_or_else(|| Error::data("segment_digests", "a jobs file names no digests"))?,
         )
+    }
+
+    /// Digests of the samples_5m file of the same name, if there is one.
+    ///
+    /// # Errors
+    /// `Data` if they are not readable.
+    pub fn samples_5m_digests(&self) -> Result<Option<Digests>> {
+        let text = self.file.footer_value(SAMPLES_5M_DIGESTS_KEY);
+        text.map(Digests::from_hex).transpose()
     }
 
     /// Rows in it.

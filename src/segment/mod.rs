@@ -1,4 +1,5 @@
-//! Segments: one immutable pair of Parquet files, `samples` and `jobs`, of one date.
+//! Segments: one immutable pair of Parquet files, `samples` and `jobs`, of one date; and a third,
+//! `samples_5m`, once samples of it expired.
 //!
 //! Called by `archive` alone; knows no RocksDB. A file is written once, in memory, then made durable
 //! by [`dir`]; it never changes (AR-4). Same input gives the same bytes (AR-9). Every page that is
@@ -7,6 +8,7 @@
 
 mod cells;
 mod chunk;
+pub mod coarse;
 mod columns;
 pub mod copy;
 pub mod digest;
@@ -26,6 +28,7 @@ pub mod runs;
 pub mod samples;
 mod samples_write;
 pub mod scan;
+pub mod search;
 pub mod sum;
 mod value;
 mod verified;
@@ -41,6 +44,9 @@ pub const FORMAT: &str = "1.0";
 pub const FORMAT_KEY: &str = "tachograph.format";
 /// Footer key, in a jobs file, of the digests of the samples file of the same name.
 pub const SAMPLES_DIGESTS_KEY: &str = "tachograph.samples_digests";
+
+/// Footer key, in a jobs file, of the digests of the samples_5m file of the same name, if there is one.
+pub const SAMPLES_5M_DIGESTS_KEY: &str = "tachograph.samples_5m_digests";
 
 fn parquet_error(what: &'static str) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
     move |error| {

@@ -36,6 +36,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use zstd::bulk::Decompressor;
 
+/// What is scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Table {
+    Samples,
+    Jobs,
+}
+
 /// A page of ours has at most 8,192 rows of 8 bytes; the library's dictionaries may have 1 MiB, and a
 /// page of texts whatever 1,024 of them take.
 const PAGE_BYTES_MAX: usize = 64 << 20;

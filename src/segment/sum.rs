@@ -10,7 +10,7 @@ use super::copy::Pause;
 use super::jobs::JobsFile;
 use super::pages::SharedDecompressor;
 use super::runs;
-use super::samples::{COLUMNS, JOB, PART, TS};
+use super::samples::{COLUMNS, INTERVAL, JOB, PART, TS};
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::num;
@@ -21,7 +21,7 @@ use arrow_schema::DataType;
 use std::ops::AddAssign;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Rows, the cells with a value in them, and a sum over all of these.
+/// Rows, the cells of value columns that have one, and a sum over all that is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Sum {
@@ -70,6 +70,7 @@ pub fn samples(file: &VerifiedFile, counts: &dyn Fn(i64) -> bool, pause: Pause<'
                 continue;
             }
             let column = then(SPREAD, num::len_u64(position));
+            let is_value = u64::from(position > INTERVAL);
             let mut rows = rows.iter();
             let mut next = 0;
             chunk
@@ -78,7 +79,7 @@ pub fn samples(file: &VerifiedFile, counts: &dyn Fn(i64) -> bool, pause: Pause<'
                     if let Some((seed, mask)) = rows.nth(row - next) {
                         let cell = then(column ^ value.cast_unsigned(), *seed) & mask;
                         all.sum = all.sum.wrapping_add(cell);
-                        all.cells += mask & 1;
+                        all.cells += mask & is_value;
                     }
                     next = row + 1;
                 });

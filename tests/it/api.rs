@@ -1,6 +1,7 @@
 //! The interface as a client sees it that does everything right: registry, life of a job, lists,
 //! profiles, and the promises that hold for every answer.
 
+mod fleet;
 mod lists;
 mod open_metrics;
 mod outputs;

@@ -35,6 +35,8 @@ mod proof_support;
 #[cfg(test)]
 mod readers;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod simulation;

@@ -11,6 +11,10 @@ use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::schema::printer::print_schema;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use tachograph::model::coarse::Coarse;
+use tachograph::segment::coarse::CoarseWriter;
+use tachograph::segment::properties::ValueEncoding;
+use tachograph::testkit::jobs::archived_job;
 
 pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -97,6 +101,18 @@ async fn the_files_of_a_real_seal_have_the_published_schemas() {
         let path = files[0].as_ref().unwrap().path();
         golden(&format!("{table}.parquet.txt"), &describe(&path));
     }
+}
+
+#[test]
+fn what_samples_leave_behind_has_the_published_schema() {
+    let job = archived_job(1, 7, 50);
+    let mut writer = CoarseWriter::new(ValueEncoding::Native, 3).unwrap();
+    writer
+        .push(job.row.keys, &Coarse::of(&job.profile))
+        .unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), writer.finish().unwrap().0.bytes).unwrap();
+    golden("samples_5m.parquet.txt", &describe(file.path()));
 }
 
 #[test]

@@ -188,6 +188,11 @@ impl Api {
         self.put_bytes(path, body.to_string()).await
     }
 
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        let json = [(CONTENT_TYPE.as_str(), "application/json")];
+        self.send(Method::POST, path, &json, body.to_string()).await
+    }
+
     /// Reports a job of source `gitlab`; it must be accepted.
     pub(crate) async fn report(&self, job_id: &str, body: &Value) -> Value {
         let path = format!("/api/v1/jobs/gitlab/{job_id}");

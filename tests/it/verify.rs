@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tachograph::index::keys::by_time::ByTime;
 use tachograph::index::keys::ids::Ids;
 use tachograph::index::keys::jobs::{JobEntry, Jobs, SealedJob};
+use tachograph::index::keys::obsolete::{Obsolete, ObsoleteSegments};
 use tachograph::index::keys::pending::{Pending, PendingKey};
 use tachograph::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use tachograph::index::keys::staged::Staged;
@@ -225,6 +226,17 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
         flip_a_bit(&file(data, Table::Jobs))
     }),
     ("AR-6", "is not that of its samples", seal_other_samples),
+    ("AR-7", "is to be removed and is still needed", |data| {
+        change(data, |index, changes| {
+            let (id, entry) = entries::<Segments>(index).remove(0);
+            let obsolete = Obsolete {
+                archiver: entry.info.archiver,
+                since: TimestampMs(0),
+                until: TimestampMs(i64::MAX),
+            };
+            changes.put::<ObsoleteSegments>(&id, &obsolete).unwrap();
+        });
+    }),
     ("AR-8", "not in the rows that its entry names", |data| {
         change_pointer(data, |sealed| sealed.first_row += 1);
     }),

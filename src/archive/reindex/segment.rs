@@ -16,11 +16,12 @@ use crate::model::id::{ProjectKey, RunnerKey};
 use crate::model::job::JobFacts;
 use crate::model::record::JobRecord;
 use crate::num;
-use crate::segment::dir::Table;
-use crate::segment::jobs as jobs_file;
+use crate::segment::coarse::CoarseWriter;
+use crate::segment::dir::{DataDir, Table};
+use crate::segment::jobs::{self as jobs_file, Beside};
 use crate::segment::properties::{LEVEL_HOT, ValueEncoding};
 use crate::segment::runs::Run;
-use crate::segment::samples::SamplesWriter;
+use crate::segment::samples::{BuiltFile, SamplesWriter};
 use crate::segment::{Vouched, read_alone};
 use crate::time::TimestampMs;
 use std::collections::HashMap;
@@ -93,16 +94,20 @@ impl Work<'_> {
         if !taken.others.is_empty() {
             return self.cut(id, archiver, &segment, &taken);
         }
-        let sizes = [Table::Samples, Table::Jobs]
-            .map(|table| Ok::<u64, Error>(self.dir.open_file(table, id.date, file)?.len()));
-        let [samples_bytes, jobs_bytes] = sizes;
+        let size = |table| Ok::<u64, Error>(self.dir.open_file(table, id.date, file)?.len());
+        let slices = match segment.samples_5m() {
+            None => None,
+            Some(own) => Some((own.row_count(), size(Table::Samples5m)?)),
+        };
         let end = taken.to.unwrap_or_else(|| self.clock.now());
         let info = SegmentInfo {
             archiver,
             jobs: taken.jobs,
             rows,
-            samples_bytes: samples_bytes?,
-            jobs_bytes: jobs_bytes?,
+            samples_bytes: size(Table::Samples)?,
+            jobs_bytes: size(Table::Jobs)?,
+            samples_5m_rows: slices.map_or(0, |(rows, _)| rows),
+            samples_5m_bytes: slices.map_or(0, |(_, bytes)| bytes),
             from: taken.from.unwrap_or(end),
             to: end,
             sealed_at: end,
@@ -230,12 +235,17 @@ impl Work<'_> {
             ..id
         };
         let mut samples = SamplesWriter::new(ValueEncoding::default(), LEVEL_HOT)?;
+        let mut slices = CoarseWriter::new(ValueEncoding::default(), LEVEL_HOT)?;
         let mut placed = Vec::new();
         for row in own {
             let Some(JobEntry::Sealed(pointer)) = self.fresh.get::<Jobs>(&row.row.keys.job)? else {
                 return Err(Error::internal("a job that was entered has no entry"));
             };
             let first_row = samples.push(row.row.keys, &segment.profile(&pointer)?)?;
+            let left = segment.slices(row.row.keys)?;
+            if left.rows() > 0 {
+                slices.push(row.row.keys, &left)?;
+            }
             let pointer = SealedJob {
                 segment: target.seq,
                 first_row,
@@ -243,28 +253,18 @@ impl Work<'_> {
             };
             placed.push(Placed { row, pointer });
         }
-        let samples = samples.finish()?;
         placed.sort_by(|a, b| jobs_file::order(&a.row, &b.row));
         let rows: Vec<SummarisedRow> = placed.iter().map(|placed| placed.row.clone()).collect();
-        let (encoding, level) = (ValueEncoding::default(), LEVEL_HOT);
-        let jobs = jobs_file::build(&rows, &samples.digests, encoding, level)?;
-        let file = file_name(archiver, target.seq);
-        for (table, built) in [(Table::Samples, &samples), (Table::Jobs, &jobs)] {
-            self.dir
-                .write_durably(table, target.date, &file, &built.bytes)?;
-        }
+        let slices = (!slices.is_empty()).then(|| slices.finish()).transpose()?;
+        let built = Built::new(samples.finish()?, slices.map(|(file, _)| file), &rows)?;
+        built.write(self.dir, target, &file_name(archiver, target.seq))?;
         let end = taken.to.unwrap_or_else(|| self.clock.now());
         let info = SegmentInfo {
-            archiver,
-            jobs: jobs.rows,
-            rows: samples.rows,
-            samples_bytes: num::len_u64(samples.bytes.len()),
-            jobs_bytes: num::len_u64(jobs.bytes.len()),
             from: taken.from.unwrap_or(end),
             to: end,
-            sealed_at: end,
-            level: LEVEL_HOT,
+            ..built.info(archiver, end)
         };
+        let Built { samples, jobs, .. } = built;
         self.found.sealed_jobs += jobs.rows;
         self.found.sample_rows += samples.rows;
         self.enter(target, None, info, jobs.digests.encode())?;
@@ -279,6 +279,58 @@ impl Work<'_> {
             }
             Ok(())
         })
+    }
+}
+
+/// The files of a segment in the making.
+struct Built {
+    samples: BuiltFile,
+    samples_5m: Option<BuiltFile>,
+    jobs: BuiltFile,
+}
+
+impl Built {
+    fn new(
+        samples: BuiltFile,
+        samples_5m: Option<BuiltFile>,
+        rows: &[SummarisedRow],
+    ) -> Result<Self> {
+        let beside = Beside {
+            samples: &samples.digests,
+            samples_5m: samples_5m.as_ref().map(|slices| &slices.digests),
+        };
+        let jobs = jobs_file::build_beside(rows, beside, ValueEncoding::default(), LEVEL_HOT)?;
+        Ok(Self {
+            samples,
+            samples_5m,
+            jobs,
+        })
+    }
+
+    fn write(&self, dir: &DataDir, id: SegmentId, file: &str) -> Result<()> {
+        dir.write_durably(Table::Samples, id.date, file, &self.samples.bytes)?;
+        if let Some(slices) = &self.samples_5m {
+            dir.write_durably(Table::Samples5m, id.date, file, &slices.bytes)?;
+        }
+        dir.write_durably(Table::Jobs, id.date, file, &self.jobs.bytes)
+    }
+
+    /// Its facts, as if all of its jobs were of the instant `at`.
+    fn info(&self, archiver: u16, at: TimestampMs) -> SegmentInfo {
+        let slices = self.samples_5m.as_ref();
+        SegmentInfo {
+            archiver,
+            jobs: self.jobs.rows,
+            rows: self.samples.rows,
+            samples_bytes: num::len_u64(self.samples.bytes.len()),
+            jobs_bytes: num::len_u64(self.jobs.bytes.len()),
+            samples_5m_rows: slices.map_or(0, |slices| slices.rows),
+            samples_5m_bytes: slices.map_or(0, |slices| num::len_u64(slices.bytes.len())),
+            from: at,
+            to: at,
+            sealed_at: at,
+            level: LEVEL_HOT,
+        }
     }
 }
 

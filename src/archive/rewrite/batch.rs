@@ -144,16 +144,25 @@ impl Batch {
             }
         }
         for job in &self.leaving {
-            let amendment = txn.get::<Amendments>(&job.keys.job)?;
-            let same = amendment.as_ref().map(AmendmentId::of).transpose()? == job.amendment;
+            let same = amendment_of(txn, job.keys.job)? == job.amendment;
             if !same || sealed_at(txn, job.keys.job, job.old)?.is_none() {
                 return Ok(false);
             }
         }
+        let mut moving = Vec::with_capacity(self.pointers.len());
         for pointer in &self.pointers {
             let Some(sealed) = sealed_at(txn, pointer.key, pointer.old)? else {
                 return Ok(false);
             };
+            // Whether its samples go was decided by what was said of it then (AR-7).
+            let loses_samples = pointer.rows < sealed.rows;
+            if loses_samples && amendment_of(txn, pointer.key)? != pointer.folded {
+                return Ok(false);
+            }
+            moving.push((pointer, sealed));
+        }
+        // Whatever is refused was refused above: what is changed from here on is committed.
+        for (pointer, sealed) in moving {
             self.point(txn, pointer, sealed)?;
         }
         for job in &self.leaving {
@@ -192,6 +201,12 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// What names a job's amendment, if it has one.
+fn amendment_of(txn: &Txn<'_>, job: JobKey) -> Result<Option<AmendmentId>> {
+    let amendment = txn.get::<Amendments>(&job)?;
+    amendment.as_ref().map(AmendmentId::of).transpose()
 }
 
 /// A job's entry, if it points to that row.

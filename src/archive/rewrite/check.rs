@@ -39,7 +39,14 @@ impl Archive {
         let same = keys_of(plan, is_same);
         let rows_out = sum::jobs(segment.jobs(), &|job| same.contains(&job), pause)?;
         let as_planned = is_as_planned(plan, &segment)?;
-        let holds = samples_in == samples_out && rows_in == rows_out && as_planned;
+        let slices = match segment.samples_5m() {
+            Some(file) => file.sum()?,
+            None => 0,
+        };
+        let holds = samples_in == samples_out
+            && rows_in == rows_out
+            && slices == output.slices
+            && as_planned;
         let what = || {
             format!(
                 "segment {} of {}: samples {samples_in:?} became {samples_out:?}, rows {rows_in:?} became {rows_out:?}, keys as planned: {as_planned}",

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::index::keys::amendments::{Amendment, Amendments};
 use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::{Family, Snapshot};
+use crate::model::archived::RowKeys;
 use crate::model::id::JobKey;
 use crate::num;
 use crate::segment::copy::Copied;
@@ -24,6 +25,17 @@ impl AmendmentId {
     }
 }
 
+/// What a job has in the samples_5m file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Slices {
+    /// Nothing: its samples are there, or its slices expired too.
+    None,
+    /// What these rows of the input's samples file leave behind.
+    Of(Range<usize>),
+    /// What the input's samples_5m file has under these keys, if anything.
+    Carried(RowKeys),
+}
+
 /// A job that stays.
 #[derive(Debug)]
 pub(super) struct Planned {
@@ -34,6 +46,7 @@ pub(super) struct Planned {
     pub(super) head: JobHead,
     /// Its rows in the input's samples file, if they stay.
     pub(super) samples: Range<usize>,
+    pub(super) slices: Slices,
     pub(super) how: Move,
     /// The amendment that goes into its row.
     pub(super) folded: Option<AmendmentId>,
@@ -131,6 +144,13 @@ impl Plan {
             true => sealed.sample_rows(),
             false => 0..0,
         };
+        let slices = if !samples.is_empty() || !transform.keeps_slices(&job) {
+            Slices::None
+        } else if sealed.rows > 0 {
+            Slices::Of(sealed.sample_rows())
+        } else {
+            Slices::Carried(head.keys)
+        };
         let how = if folded.is_none() && fate == Fate::Keep {
             Move::Same
         } else if new.order(&head).is_eq() {
@@ -143,6 +163,7 @@ impl Plan {
             row,
             head: new,
             samples,
+            slices,
             how,
             folded,
             transformed: fate == Fate::Change,

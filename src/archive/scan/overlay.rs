@@ -16,7 +16,7 @@ use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::JobKey;
 use crate::model::profile::Profile;
 use crate::model::scope::Scope;
-use crate::segment::dir::Table;
+use crate::segment::scan::Table;
 use crate::time::TimestampMs;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

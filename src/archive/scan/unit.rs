@@ -9,9 +9,9 @@ use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::profile::Profile;
 use crate::model::scope::Scope;
 use crate::segment::VerifiedFile;
-use crate::segment::dir::Table;
 use crate::segment::scan::{
-    self, ColumnBounds, GroupScan, Scratch, StoredColumn, StoredKind, job_columns, sample_columns,
+    self, ColumnBounds, GroupScan, Scratch, StoredColumn, StoredKind, Table, job_columns,
+    sample_columns,
 };
 use crate::time::Date;
 use arrow_array::cast::AsArray as _;

@@ -2,6 +2,7 @@
 
 use super::rewriting::{amendments, holds, segments};
 use super::*;
+use crate::testkit::clock::ManualClock;
 use proptest::prelude::*;
 
 /// What somebody says of a job after its seal.
@@ -100,6 +101,18 @@ fn seen(bench: &Bench, jobs: i64) -> Seen {
     (reads, list.unwrap().jobs)
 }
 
+/// A job's row as it stands in its file.
+fn stored(bench: &Bench, view: &JobView) -> crate::model::archived::SummarisedRow {
+    let archive = bench.archive();
+    let reading = archive.reading();
+    let entry = reading.get::<keys::jobs::Jobs>(&view.keys.job).unwrap();
+    let Some(keys::jobs::JobEntry::Sealed(sealed)) = entry else {
+        panic!("{} is sealed", view.job);
+    };
+    let segment = archive.open_segment(&reading, sealed.date, sealed.segment);
+    segment.unwrap().row(&sealed).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -115,6 +128,9 @@ proptest! {
         prop_assert!(!made.is_empty());
         prop_assert_eq!(amendments(&bench), 0);
         prop_assert!(seen(&bench, jobs) == before);
+        for (view, _) in &before.0 {
+            prop_assert_eq!(&Some(stored(&bench, view)), &view.row, "what a reader in place sees");
+        }
         holds(&bench);
         bench.reopen();
         prop_assert!(seen(&bench, jobs) == before);
@@ -187,5 +203,54 @@ fn readers_see_the_same_jobs_while_segments_are_replaced() {
     });
     bench.archive().remove_obsolete().unwrap();
     assert_eq!(bench.files().len(), 2);
+    holds(&bench);
+}
+
+#[test]
+fn a_date_is_looked_at_again_when_something_comes_to_it() {
+    const HOUR_MS: u32 = 3_600_000;
+    let clock = ManualClock::at(TimestampMs(START + 90_000_000));
+    let bench = Bench::at(Arc::<ManualClock>::clone(&clock));
+    let sealed = |number| {
+        bench.archived(number, 9);
+        bench.archive().seal_all().unwrap();
+    };
+    let compact = || bench.archive().compact(Haste::Due, &|| Ok(())).unwrap();
+    let levels = || {
+        let snapshot = bench.archive().index.snapshot();
+        segments(&bench)
+            .iter()
+            .map(|id| {
+                snapshot
+                    .get::<keys::segments::Segments>(id)
+                    .unwrap()
+                    .unwrap()
+                    .info
+                    .level
+            })
+            .collect::<Vec<_>>()
+    };
+    (0..3).for_each(sealed);
+    assert_eq!(compact()[0].inputs, 3, "small ones become one at once");
+    assert_eq!((compact().len(), levels()), (0, vec![3]));
+    clock.advance_ms(6 * HOUR_MS);
+    assert_eq!((compact().len(), levels()), (1, vec![15]), "quiet");
+    for _ in 0..2 {
+        assert!(compact().is_empty(), "settled");
+    }
+    sealed(3);
+    assert!(compact().is_empty(), "not quiet any more");
+    clock.advance_ms(6 * HOUR_MS);
+    assert_eq!(
+        (compact().len(), levels()),
+        (1, vec![15]),
+        "seen all the same"
+    );
+    assert!(compact().is_empty());
+    bench.accept(1, facts(Said::Ref(1))).unwrap();
+    assert!(compact().is_empty(), "just said");
+    clock.advance_ms(HOUR_MS);
+    assert_eq!(compact()[0].folded, 1);
+    assert!(compact().is_empty() && amendments(&bench) == 0);
     holds(&bench);
 }

@@ -34,6 +34,17 @@ impl Held {
         self.bench.archive().scrub_due().unwrap()
     }
 
+    /// Puts both files of the first segment back, sound.
+    fn put_back(&self, damaged: &Path, sound: &[u8]) {
+        for table in [Table::Samples, Table::Jobs] {
+            let date = TimestampMs(START).date();
+            let dir = &self.bench.archive().dir;
+            let from = dir.quarantined_path(table, date, "00000-0000000001.parquet");
+            std::fs::rename(from, self.file(table, 1)).unwrap();
+        }
+        std::fs::write(damaged, sound).unwrap();
+    }
+
     fn file(&self, table: Table, seq: u64) -> PathBuf {
         let date = TimestampMs(START).date();
         let name = format!("00000-{seq:010}.parquet");
@@ -93,14 +104,7 @@ fn what_is_damaged_or_missing_is_put_aside_and_comes_back() {
             text.contains("does not match its digest") && text.contains("ci/0"),
             "{text}"
         );
-        // Both files are put back, sound.
-        for table in [Table::Samples, Table::Jobs] {
-            let date = TimestampMs(START).date();
-            let dir = &held.bench.archive().dir;
-            let from = dir.quarantined_path(table, date, "00000-0000000001.parquet");
-            std::fs::rename(from, held.file(table, 1)).unwrap();
-        }
-        std::fs::write(&path, &sound).unwrap();
+        held.put_back(&path, &sound);
         let back: u64 = (0..4).map(|_| held.scrub().taken_back).sum();
         assert_eq!(back, 1);
         assert_eq!(held.bench.read(0).1.rows(), 4);
@@ -165,7 +169,8 @@ fn jobs_that_their_prometheus_remembers_are_fetched_again() {
 #[test]
 fn a_job_that_was_fetched_again_is_archived_anew() {
     let held = Held::new(START + 86_400_000, 2);
-    flip(&held.file(Table::Samples, 1));
+    let path = held.file(Table::Samples, 1);
+    let sound = flip(&path);
     held.scrub();
     held.scrub();
     assert_eq!(held.bench.staged(0, 5), Staged::Archived);
@@ -173,6 +178,12 @@ fn a_job_that_was_fetched_again_is_archived_anew() {
     held.bench.archive().seal_all().unwrap();
     let (view, profile) = held.bench.read(0);
     assert_eq!((view.state, profile.rows()), (State::Archived, 5));
+    // The old files come back, and the job keeps what was archived anew.
+    held.put_back(&path, &sound);
+    assert_eq!(held.bench.archive().scrub_due().unwrap().taken_back, 1);
+    assert_eq!(held.bench.read(0).1.rows(), 5);
+    let found = held.bench.archive().verify(true, |_, _| {}).unwrap();
+    assert_eq!(found.problems, []);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use utoipa::IntoParams;
 
 /// Raised when a writer changes what it makes of the same table: answers that readers keep are then
 /// asked for anew.
-const WRITERS: &str = "1";
+const WRITERS: &str = "2";
 
 /// What part of a profile, and how.
 #[derive(Debug, Deserialize, IntoParams)]

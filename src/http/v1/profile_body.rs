@@ -17,6 +17,10 @@ pub(super) struct MetricBody {
     /// One per entry of `ts_ms`; null is absent, never 0.
     #[schema(value_type = Vec<Option<f64>>)]
     values: Vec<Option<Number>>,
+    /// With `resolution_seconds`, of a gauge: the largest sample of each slice, whose mean is in `values`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Option<f64>>>)]
+    max: Option<Vec<Option<Number>>>,
 }
 
 impl From<&Series> for MetricBody {
@@ -27,10 +31,15 @@ impl From<&Series> for MetricBody {
             0 => Some(Number::from(cell)),
             _ => Number::from_f64(cell_to_f64(cell, scale)),
         };
-        let values = series.cells.iter();
+        let numbers = |cells: &[Option<i64>]| {
+            let cells = cells.iter();
+            cells.map(|cell| cell.and_then(number)).collect()
+        };
+        let has_maxima = !series.maxima.is_empty();
         Self {
             unit: series.unit,
-            values: values.map(|cell| cell.and_then(number)).collect(),
+            values: numbers(&series.cells),
+            max: has_maxima.then(|| numbers(&series.maxima)),
         }
     }
 }
@@ -46,6 +55,9 @@ pub(super) struct ProfileBody {
     reason: Option<Reason>,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
+    /// Null: every row is a sample. Else the samples have expired, and a row stands for a slice of time
+    /// that ends at its `ts_ms`: rates and gauges are means, `interval_ms` the time with samples in it.
+    resolution_seconds: Option<i64>,
     /// Sample times. A rate belongs to the interval before its time, a gauge to the instant.
     ts_ms: Vec<i64>,
     /// Length of that interval; null if no earlier sample is known.
@@ -77,6 +89,7 @@ impl From<ProfileTable> for ProfileBody {
             reason: table.reason,
             from_ms: table.range.map(|range| range.from.0),
             to_ms: table.range.map(|range| range.to.0),
+            resolution_seconds: table.resolution_ms.map(|ms| ms / 1_000),
             metrics: metrics.map(|one| (one.name, one.into())).collect(),
             ts_ms: table.ts_ms,
             interval_ms: table.interval_ms,

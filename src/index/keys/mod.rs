@@ -17,6 +17,8 @@ pub mod tombstones;
 
 /// Name of the staged family, also used by the blob inside it.
 pub(super) const STAGED: &str = "staged";
+/// Name of the smallest family.
+pub(super) const META: &str = meta::Meta::NAME;
 
 use super::Family;
 

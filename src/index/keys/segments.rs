@@ -35,6 +35,11 @@ pub struct SegmentInfo {
     pub to: TimestampMs,
     /// When the last of its jobs was sealed.
     pub sealed_at: TimestampMs,
+    /// Slices of jobs whose samples went, and the bytes of their file; no rows, no file.
+    #[serde(default)]
+    pub samples_5m_rows: u64,
+    #[serde(default)]
+    pub samples_5m_bytes: u64,
     /// zstd level of its files.
     #[serde(default = "hot")]
     pub level: i32,
@@ -57,6 +62,16 @@ pub struct SegmentEntry {
 /// The family.
 #[derive(Debug)]
 pub struct Segments;
+
+impl Segments {
+    /// Prefix of all segments of a date.
+    #[must_use]
+    pub fn date_prefix(date: Date) -> Vec<u8> {
+        let mut prefix = Vec::with_capacity(4);
+        put_i32(date.0, &mut prefix);
+        prefix
+    }
+}
 
 impl Family for Segments {
     const NAME: &'static str = "segments";
@@ -110,7 +125,7 @@ mod tests {
         fn round_trip_and_order(d: i32, e: i32, s: u64, t: u64, n: i64, digests in prop::collection::vec(any::<u8>(), 0..40)) {
             let a = SegmentId { date: Date(d), seq: s };
             let b = SegmentId { date: Date(e), seq: t };
-            let info = SegmentInfo { archiver: 1, jobs: s, rows: t, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), level: 15 };
+            let info = SegmentInfo { archiver: 1, jobs: s, rows: t, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), samples_5m_rows: s, samples_5m_bytes: t, level: 15 };
             check::round_trip::<Segments>(&a, &SegmentEntry { info, jobs_digests: digests });
             check::order::<Segments, _>((&a, a), (&b, b));
         }

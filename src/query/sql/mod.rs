@@ -5,7 +5,9 @@
 //! that read single jobs, and ends when its reader goes, its time is over or its answer is too large.
 
 mod exec;
+mod export;
 mod failure;
+pub mod foreign;
 mod functions;
 mod guard;
 mod held;
@@ -24,10 +26,13 @@ mod sum;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod writer;
 
+pub use export::{ExportRequest, ExportTable};
 pub use output::AnswerFormat;
 pub use progress::Progress;
 pub use running::{AnswerBytes, Queries, QueryId, QueryStatus};
+pub use writer::TableFormat;
 
 use crate::archive::Archive;
 use crate::error::{Error, ErrorKind, Result};

@@ -2,17 +2,11 @@
 //!
 //! Numbers are exact in every one of them. Text is Utf8 for readers, whatever it is inside.
 
-use super::failure;
-use crate::error::{Error, Result};
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, ListArray, RecordBatch, StructArray,
-};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
+use super::writer::{TableFormat, TableWriter, failed};
+use crate::error::Result;
+use datafusion::arrow::array::{Array, AsArray as _, ListArray, RecordBatch, StructArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::common::DataFusionError;
-use std::sync::Arc;
 
 /// A form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,25 +50,32 @@ impl AnswerFormat {
     pub fn encode(self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
         match self {
             Self::Json => json(schema, batches),
-            Self::Csv => csv(schema, batches),
-            Self::Arrow => arrow(schema, batches),
-            Self::Parquet => parquet(schema, batches),
+            Self::Csv => table(TableFormat::Csv, schema, batches),
+            Self::Arrow => table(TableFormat::Arrow, schema, batches),
+            Self::Parquet => table(TableFormat::Parquet, schema, batches),
         }
     }
 }
 
-fn failed(error: ArrowError) -> Error {
-    failure::of(DataFusionError::ArrowError(Box::new(error), None))
+fn table(format: TableFormat, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
+    let mut writer = TableWriter::new(format, schema)?;
+    let mut bytes = Vec::new();
+    for batch in batches {
+        bytes.append(&mut writer.write(batch)?);
+    }
+    bytes.append(&mut writer.finish()?);
+    Ok(bytes)
 }
 
-fn options() -> FormatOptions<'static> {
+/// How single cells are printed.
+pub(super) fn print_options() -> FormatOptions<'static> {
     FormatOptions::new()
         .with_timestamp_format(Some("%Y-%m-%dT%H:%M:%S%.3f"))
         .with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.3fZ"))
 }
 
 /// Writes the cells of one column.
-enum Cells<'a> {
+pub(super) enum Cells<'a> {
     /// Text between quotes.
     Text(ArrayFormatter<'a>, &'a dyn Array),
     /// A number or a word of JSON, as it is printed.
@@ -85,7 +86,7 @@ enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn new(array: &'a dyn Array, options: &'a FormatOptions<'a>) -> Result<Self> {
+    pub(super) fn new(array: &'a dyn Array, options: &'a FormatOptions<'a>) -> Result<Self> {
         let printed = || ArrayFormatter::try_new(array, options).map_err(failed);
         Ok(match array.data_type() {
             DataType::Float64 => Self::Double(array),
@@ -107,7 +108,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn write(&self, row: usize, out: &mut String) {
+    pub(super) fn write(&self, row: usize, out: &mut String) {
         match self {
             Self::Text(cells, array) if array.is_valid(row) => {
                 out.push_str(&quoted(&cells.value(row).to_string()));
@@ -182,7 +183,7 @@ fn json(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
         out.push_str(&format!("{{\"name\":{name},\"type\":{kind}}}"));
     }
     out.push_str("],\"rows\":[");
-    let options = options();
+    let options = print_options();
     let mut is_first = true;
     for batch in batches {
         let columns = batch.columns().iter();
@@ -203,99 +204,4 @@ fn json(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
     }
     out.push_str("]}");
     Ok(out.into_bytes())
-}
-
-fn csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
-    let broken = |error: csv::Error| Error::internal("CSV").with_source(error);
-    let mut writer = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
-    let header = schema.fields().iter().map(|field| field.name());
-    writer.write_record(header).map_err(broken)?;
-    let options = options();
-    for batch in batches {
-        let mut columns = Vec::new();
-        for column in batch.columns() {
-            let nested = column.data_type().is_nested();
-            let printed = ArrayFormatter::try_new(column, &options).map_err(failed)?;
-            columns.push((Cells::new(column, &options)?, printed, column, nested));
-        }
-        for row in 0..batch.num_rows() {
-            let record = columns.iter().map(|(cells, printed, column, nested)| {
-                if column.is_null(row) {
-                    return String::new();
-                }
-                if !nested {
-                    return printed.value(row).to_string();
-                }
-                let mut text = String::new();
-                cells.write(row, &mut text);
-                text
-            });
-            writer.write_record(record).map_err(broken)?;
-        }
-    }
-    let bytes = writer.into_inner();
-    bytes.map_err(|error| Error::internal(format!("CSV: {error}")))
-}
-
-/// The schema that readers get.
-fn outward(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let kind = match field.data_type() {
-            DataType::Utf8View => DataType::Utf8,
-            other => other.clone(),
-        };
-        Field::new(field.name(), kind, true)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-fn outward_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let pairs = batch.columns().iter().zip(schema.fields());
-    let columns = pairs.map(
-        |(column, field)| match column.data_type() == field.data_type() {
-            true => Ok(Arc::clone(column)),
-            false => cast(column, field.data_type()),
-        },
-    );
-    let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>().map_err(failed)?;
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(failed)
-}
-
-fn arrow(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
-    let schema = outward(schema);
-    let mut writer =
-        arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &schema).map_err(failed)?;
-    for batch in batches {
-        writer
-            .write(&outward_batch(&schema, batch)?)
-            .map_err(failed)?;
-    }
-    writer.into_inner().map_err(failed)
-}
-
-fn parquet(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
-    use ::parquet::arrow::ArrowWriter;
-    use ::parquet::arrow::arrow_writer::ArrowWriterOptions;
-    use ::parquet::basic::{Compression, ZstdLevel};
-    use ::parquet::file::properties::WriterProperties;
-    let broken = |error: ::parquet::errors::ParquetError| {
-        Error::internal("an answer could not be written as Parquet").with_source(error)
-    };
-    let schema = outward(schema);
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .build();
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties)
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)
-        .map_err(broken)?;
-    for batch in batches {
-        writer
-            .write(&outward_batch(&schema, batch)?)
-            .map_err(broken)?;
-    }
-    writer.into_inner().map_err(broken)
 }

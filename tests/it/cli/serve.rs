@@ -181,7 +181,7 @@ async fn a_newer_format_is_refused_without_changing_a_byte() {
     for (written, part) in [
         (
             "tachograph 2.0\nwriter 9.0.0\nmin-reader 2.0\n",
-            "has format 2, this program reads format 1",
+            "has format 2.0 and needs a program that reads 2.0, this one reads 1.0",
         ),
         ("tachograph 99999.1\n", "use the program that wrote it"),
         ("", "FORMAT is not readable"),

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tachograph::error::ErrorKind;
+use tachograph::index::Index;
+use tachograph::index::keys::jobs::{JobEntry, Jobs};
 use tachograph::model::scope::Scope;
 use tachograph::num;
 
@@ -100,6 +103,8 @@ struct Damage {
     path: PathBuf,
     offset: usize,
     is: Vec<u8>,
+    /// Whether it is in the footer of a Parquet file: then no job of the file may be served.
+    in_footer: bool,
 }
 
 impl Damage {
@@ -132,6 +137,7 @@ fn damages(size: Size, seed: u64, omit: &str) -> Result<Report> {
     let clean = Work::new("flips-clean")?;
     copy_tree(&work.data(), &clean.data())?;
     let places = by_kind(&clean.data())?;
+    let homes = homes(&work.data(), &oracle)?;
     let began = Instant::now();
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     let kinds = KINDS.into_iter().cycle();
@@ -146,7 +152,8 @@ fn damages(size: Size, seed: u64, omit: &str) -> Result<Report> {
         refresh(&clean.data(), &work.data())?;
         damage.make(&work.data())?;
         let seed = rng.u64(..);
-        let looked = std::panic::catch_unwind(|| look(&work.data(), &oracle, &damage, seed));
+        let looked =
+            std::panic::catch_unwind(|| look(&work.data(), (&oracle, &homes), &damage, seed));
         let looked = looked.unwrap_or_else(|_| Ok(Looked::wrong("it panicked".to_owned())))?;
         tallies.entry(kind).or_default().add(&looked);
         let place = format!("{} at {}", damage.path.display(), damage.offset);
@@ -212,10 +219,12 @@ fn damage(
         .get(offset..offset + is.len())
         .unwrap_or_default()
         .to_vec();
+    let in_footer = path.starts_with("tables") && is_in_footer(&bytes, offset, &is);
     Ok((was != is).then(|| Damage {
         path: path.clone(),
         offset,
         is,
+        in_footer,
     }))
 }
 
@@ -242,13 +251,18 @@ impl Looked {
 }
 
 /// Opens and reads.
-fn look(data: &Path, oracle: &Oracle, damage: &Damage, seed: u64) -> Result<Looked> {
+fn look(
+    data: &Path,
+    (oracle, homes): (&Oracle, &BTreeMap<u64, PathBuf>),
+    damage: &Damage,
+    seed: u64,
+) -> Result<Looked> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut looked = Looked::default();
     let archive = match worker::open_archive(data) {
         Ok(archive) => archive,
         Err(error) => {
-            if error.kind() != tachograph::error::ErrorKind::Data {
+            if error.kind() != ErrorKind::Data {
                 looked
                     .wrong
                     .push(format!("refused, but not as damage: {}", error.chain()));
@@ -257,45 +271,66 @@ fn look(data: &Path, oracle: &Oracle, damage: &Damage, seed: u64) -> Result<Look
             return Ok(looked);
         }
     };
-    let archived: Vec<u64> = oracle
-        .jobs()
-        .filter(|(_, levels)| levels.0 >= STAGED)
-        .map(|(n, _)| n)
-        .collect();
-    let some = rng.choose_multiple(archived.iter().copied(), READ);
-    let in_tables = damage.path.starts_with("tables");
-    let date = damage
-        .path
-        .parent()
-        .and_then(Path::file_name)
-        .map(|name| name.to_string_lossy().into_owned());
+    let archived = oracle.jobs().filter(|(_, levels)| levels.0 >= STAGED);
+    let archived: Vec<u64> = archived.map(|(n, _)| n).collect();
+    let lives_there = |n: &u64| homes.get(n).is_some_and(|home| damage.path.ends_with(home));
+    let inside = archived.iter().copied().filter(lives_there);
+    let mut some = rng.choose_multiple(inside, READ / 2);
+    some.extend(rng.choose_multiple(archived.iter().copied(), READ - some.len()));
     for n in some {
-        match archive.profile(&Scope::local_operator(), &WORLD.job_ref(n)) {
-            Ok(found) => looked
-                .wrong
-                .extend(WORLD.check(n, oracle.levels(n), found.as_ref())),
+        let found = archive.profile(&Scope::local_operator(), &WORLD.job_ref(n));
+        let wrong = match found {
+            Ok(_) if damage.in_footer && lives_there(&n) => {
+                vec![format!(
+                    "job {n} is served though the footer of its file is damaged"
+                )]
+            }
+            Ok(found) => {
+                let wrong = WORLD.check(n, oracle.levels(n), found.as_ref());
+                wrong.into_iter().collect()
+            }
             Err(error) => {
                 looked.failed += 1;
-                let own = WORLD
-                    .job(n)
-                    .row
-                    .facts
-                    .finished_at
-                    .map(|at| format!("date={}", at.date()));
-                if in_tables && own != date {
-                    looked.wrong.push(format!(
-                        "job {n} of another segment fails: {}",
-                        error.chain()
-                    ));
-                }
-                if error.kind() != tachograph::error::ErrorKind::Data {
-                    looked.wrong.push(format!(
-                        "job {n} fails, but not as damage: {}",
-                        error.chain()
-                    ));
-                }
+                let stranger = damage.path.starts_with("tables") && !lives_there(&n);
+                let problems = [
+                    (stranger, "fails, and lives elsewhere"),
+                    (error.kind() != ErrorKind::Data, "fails, but not as damage"),
+                ];
+                let real = problems.iter().filter(|(is_real, _)| *is_real);
+                real.map(|(_, what)| format!("job {n} {what}: {}", error.chain()))
+                    .collect()
             }
-        }
+        };
+        looked.wrong.extend(wrong);
     }
     Ok(looked)
+}
+
+/// The file of every sealed job, as `date=.../name`.
+fn homes(data: &Path, oracle: &Oracle) -> Result<BTreeMap<u64, PathBuf>> {
+    let index = Index::open(&data.join("index"))?;
+    let mut by_name = BTreeMap::new();
+    index.snapshot().scan::<Jobs>(&[], None, |_, entry| {
+        if let JobEntry::Sealed(sealed) = entry {
+            let file = format!("date={}/00000-{:010}.parquet", sealed.date, sealed.segment);
+            by_name.insert(sealed.job.to_string(), PathBuf::from(file));
+        }
+        Ok(true)
+    })?;
+    let home = |n: u64| Some((n, by_name.remove(&WORLD.job_ref(n).to_string())?));
+    Ok(oracle.jobs().map(|(n, _)| n).filter_map(home).collect())
+}
+
+/// Whether a change of a Parquet file from `offset` on reaches into its footer.
+fn is_in_footer(bytes: &[u8], offset: usize, is: &[u8]) -> bool {
+    let length = bytes
+        .split_last_chunk::<8>()
+        .and_then(|(_, [a, b, c, d, ..])| {
+            usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).ok()
+        });
+    let Some(start) = length.and_then(|length| bytes.len().checked_sub(8 + length)) else {
+        return false;
+    };
+    let mut changes = bytes.iter().skip(offset).zip(is).enumerate();
+    changes.any(|(at, (was, is))| offset + at >= start && was != is)
 }

@@ -1,6 +1,6 @@
 //! The crash lab: breaks the archive in every way its promises speak of, and checks them.
 //!
-//! `crash-lab PART [--short] [--seed N]` runs a part and prints a table; it ends with 1 if a promise was
+//! `crash-lab PART [--short] [--seed N] [--only MUTANT]` runs a part and prints a table; it ends with 1 if a promise was
 //! not kept. README.md says what each part proves and how. Other words are roles of its own children.
 
 mod calls;
@@ -27,7 +27,7 @@ const PARTS: [&str; 10] = [
     "kills", "power", "steps", "calls", "flips", "starts", "doubles", "load", "sim", "mutants",
 ];
 
-fn part(name: &str, short: bool, seed: u64) -> Result<Report> {
+fn part(name: &str, short: bool, seed: u64, only: Option<&str>) -> Result<Report> {
     match name {
         "kills" => kills::run(kills::Size::of(short), seed),
         "power" => power::run(power::Size::of(short), seed, ""),
@@ -38,15 +38,15 @@ fn part(name: &str, short: bool, seed: u64) -> Result<Report> {
         "doubles" => races::doubles(races::Size::of(short), seed, ""),
         "load" => load::run(if short { 2 } else { 20 }),
         "sim" => sim::run(if short { 40 } else { 2_000 }, seed),
-        "mutants" => mutants::run(seed),
+        "mutants" => mutants::run(seed, only),
         _ => Err(format!("no part {name}; there are all, {}", PARTS.join(", ")).into()),
     }
 }
 
-fn parts(names: &[&str], short: bool, seed: u64) -> Result<bool> {
+fn parts(names: &[&str], short: bool, seed: u64, only: Option<&str>) -> Result<bool> {
     let mut clean = true;
     for name in names {
-        let report = part(name, short, seed)?;
+        let report = part(name, short, seed, only)?;
         println!("{}", report.table(&format!("{name}, seed {seed}")));
         clean &= report.is_clean();
     }
@@ -67,12 +67,13 @@ fn run() -> Result<bool> {
         "clients" => load::clients(&args()).map(|()| true),
         name => {
             let short = rest.iter().any(|word| word == "--short");
-            let seed = rest.iter().skip_while(|word| *word != "--seed").nth(1);
+            let behind = |option: &str| rest.iter().skip_while(|word| *word != option).nth(1);
+            let (seed, only) = (behind("--seed"), behind("--only").map(String::as_str));
             let seed = seed.map_or(Ok(fastrand::u64(..1_000_000)), |text| text.parse())?;
             if name == "all" {
-                parts(&PARTS, short, seed)
+                parts(&PARTS, short, seed, None)
             } else {
-                parts(&[name], short, seed)
+                parts(&[name], short, seed, only)
             }
         }
     }

@@ -39,10 +39,11 @@ fn part(mutant: &str, seed: u64) -> Result<Report> {
     }
 }
 
-/// The part `mutants`.
-pub(crate) fn run(seed: u64) -> Result<Report> {
+/// The part `mutants`: all of them, or one.
+pub(crate) fn run(seed: u64, only: Option<&str>) -> Result<Report> {
     let mut report = Report::default();
-    for mutant in fault::OMISSIONS {
+    let wanted = |mutant: &&&str| only.is_none_or(|only| only == **mutant);
+    for mutant in fault::OMISSIONS.iter().filter(wanted) {
         let began = Instant::now();
         let caught = caught(mutant, seed)?;
         let seconds = began.elapsed().as_secs_f64();
