@@ -174,6 +174,9 @@ pub const SCAN_FACTS_MAX: usize = 4;
 pub const SQL_BYTES_MAX: usize = 64 << 10;
 /// Parentheses, expressions and queries within each other.
 pub const SQL_NESTING_MAX: usize = 50;
+/// Stack of a thread that plans and runs queries: a query of [`SQL_OPERATORS_MAX`] levels took more than
+/// the usual 2 MiB in a build without optimisation. Only what is used takes memory.
+pub const COMPUTE_STACK_BYTES: usize = 32 << 20;
 /// Operators in a query: conditions on 100 columns take 200. Each may be a level of the tree, which
 /// planning walks with a few KiB of stack a level.
 pub const SQL_OPERATORS_MAX: usize = 400;

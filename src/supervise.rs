@@ -179,6 +179,7 @@ impl ComputePool {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name(name)
+            .thread_stack_size(limits::COMPUTE_STACK_BYTES)
             .enable_time()
             .build();
         let runtime = runtime.map_err(|error| {

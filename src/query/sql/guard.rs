@@ -8,11 +8,13 @@ use crate::error::{Error, Result};
 use crate::limits;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Query, SetExpr, Statement as Ast, TableFactor, Visit as _, Visitor,
+    Ident, Query, SetExpr, Statement as Ast, TableAlias, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 fn refused(what: &str) -> Error {
@@ -43,8 +45,8 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     let statements = parser.and_then(|mut parser| parser.parse_statements());
     let mut statements = statements.map_err(super::failure::of)?;
     match (statements.pop_front(), statements.is_empty()) {
-        (Some(statement), true) => {
-            check(&statement)?;
+        (Some(mut statement), true) => {
+            check(&mut statement)?;
             Ok(statement)
         }
         (None, _) => Err(refused("there is no statement")),
@@ -99,10 +101,10 @@ fn is_operator(token: &Token) -> bool {
     }
 }
 
-fn check(statement: &Statement) -> Result<()> {
+fn check(statement: &mut Statement) -> Result<()> {
     match statement {
         Statement::Statement(ast) => check_ast(ast),
-        Statement::Explain(explain) => match &*explain.statement {
+        Statement::Explain(explain) => match &mut *explain.statement {
             Statement::Statement(ast) => check_ast(ast),
             _ => Err(refused("EXPLAIN is of a query")),
         },
@@ -110,13 +112,42 @@ fn check(statement: &Statement) -> Result<()> {
     }
 }
 
-fn check_ast(ast: &Ast) -> Result<()> {
+fn check_ast(ast: &mut Ast) -> Result<()> {
     if !matches!(ast, Ast::Query(_)) {
         return Err(refused("this statement is no query"));
     }
-    match ast.visit(&mut Inside { tables: 0 }) {
-        ControlFlow::Continue(()) => Ok(()),
+    match Visit::visit(ast, &mut Inside { tables: 0 }) {
+        ControlFlow::Continue(()) => {
+            let ControlFlow::Continue(()) = VisitMut::visit(ast, &mut Names { given: 0 });
+            Ok(())
+        }
         ControlFlow::Break(what) => Err(refused(what)),
+    }
+}
+
+/// Names every query in FROM that has none. DataFusion 55.2 takes a projection for the one below it if
+/// both are spelled alike, and without a name in between `a + 1 as a` is spelled alike at every level:
+/// three of them would add 2.
+struct Names {
+    given: usize,
+}
+
+impl VisitorMut for Names {
+    type Break = Infallible;
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Infallible> {
+        if let TableFactor::Derived { alias, .. } = table
+            && alias.is_none()
+        {
+            self.given += 1;
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: Ident::new(format!("unnamed_{}", self.given)),
+                columns: Vec::new(),
+                at: None,
+            });
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -450,6 +450,18 @@ fn errors_say_where_and_what_was_meant() {
 }
 
 #[test]
+fn queries_within_each_other_are_not_taken_for_one() {
+    let world = World::new();
+    for name in ["", " as named"] {
+        let mut sql = "select 0 as a".to_owned();
+        for _ in 0..5 {
+            sql = format!("select a + 1 as a from ({sql}){name}");
+        }
+        assert_eq!(world.integers(&sql), [Some(5)], "{sql}");
+    }
+}
+
+#[test]
 fn answers_are_bounded() {
     let mut world = World::new();
     world.put(0..100);
