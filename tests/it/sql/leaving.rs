@@ -49,8 +49,7 @@ async fn fifty_of_fifty_disconnects_stop_the_work_at_once() {
         })
         .await;
         slowest = slowest.max(start.elapsed());
-        // 125 ms at most on an idle machine; a busy one takes its time to answer the question alone.
-        assert!(start.elapsed() < Duration::from_secs(3), "{status}");
+        assert!(start.elapsed() <= Duration::from_secs(1), "{status}");
     }
     println!("{CLIENTS} queries stopped, the slowest in {slowest:?}");
     service.stop().await;
