@@ -111,11 +111,7 @@ impl Engine {
         }
         match self {
             Self::Spark => "(select *, cast(place + 1 as bigint) as section_number\n      from jobs lateral view posexplode(sections) unrolled as place, own) s".to_owned(),
-<<<<<<< HEAD
-            Self::ClickHouse => "(select *, toInt64(place) as section_number\n      from jobs array join sections as own, arrayEnumerate(sections) as place) s".to_owned(),
-=======
             Self::ClickHouse => "(select *, own, toInt64(place) as section_number\n      from jobs array join sections as own, arrayEnumerate(sections) as place) s".to_owned(),
->>>>>>> fleet
             Self::DataFusion => "(select *, unnest(sections) as own, unnest(range(1, cast(array_length(sections) as bigint) + 1)) as section_number\n      from jobs where array_length(sections) > 0) s".to_owned(),
             _ => "(select *, unnest(sections) as own, unnest(range(1, len(sections) + 1)) as section_number\n      from jobs where len(sections) > 0) s".to_owned(),
         }
