@@ -155,6 +155,7 @@ impl Server {
         );
         let (services, lookups) = self.services(&pool, &metrics, &wake, operations)?;
         let intake = services.intake.clone();
+        let engine = services.queries.engine().clone();
         let house = services.housekeeping.clone();
         // Jobs that waited when the last process ended may wait for something that the file has now.
         intake.declare(self.declared).await;
@@ -195,7 +196,10 @@ impl Server {
         });
         supervisor.spawn(Phase::Maintenance, "operations", |token| worker.run(token));
         tracing::info!(address = %self.address, "serving");
-        supervisor.run(stop).await
+        let ended = supervisor.run(stop).await;
+        // Whoever opens the archive next must not find a query of ours still in it.
+        engine.close().await;
+        ended
     }
 
     /// What the routes call, and what asks the CI systems.

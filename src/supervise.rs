@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use tokio::runtime::Runtime;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -164,8 +164,9 @@ impl BlockingPool {
 /// Threads for work that takes all of a core for long, apart from those that answer requests.
 #[derive(Debug)]
 pub struct ComputePool {
-    /// Taken when it is dropped.
-    runtime: Option<Runtime>,
+    handle: Handle,
+    /// Taken when it is closed or dropped.
+    runtime: Mutex<Option<Runtime>>,
     threads: usize,
 }
 
@@ -191,7 +192,8 @@ impl ComputePool {
             .with_source(error)
         })?;
         Ok(Self {
-            runtime: Some(runtime),
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
             threads,
         })
     }
@@ -210,25 +212,37 @@ impl ComputePool {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Some(runtime) = &self.runtime else {
-            return Err(Error::internal("a pool without threads"));
-        };
-        let outcome = runtime.spawn(async move { work() }).await;
+        let outcome = self.handle.spawn(async move { work() }).await;
         outcome.map_err(|error| Error::internal("work panicked").with_source(error))?
     }
 
     /// Runs a task on its threads. It ends by itself, or when the pool is dropped.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
-            drop(runtime.spawn(task));
+        drop(self.handle.spawn(task));
+    }
+
+    /// Stops its tasks and waits until they let go of what they hold, at most
+    /// [`limits::STOP_GRACE`]. Nothing runs on it afterwards.
+    pub async fn close(&self) {
+        if let Some(runtime) = self.take() {
+            let wait = move || {
+                runtime.shutdown_timeout(limits::STOP_GRACE);
+                Ok(())
+            };
+            let _only_a_panic_fails = BlockingPool::new(1).run(wait).await;
         }
+    }
+
+    fn take(&self) -> Option<Runtime> {
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        runtime.take()
     }
 }
 
 impl Drop for ComputePool {
     fn drop(&mut self) {
         // Dropping a runtime waits for its threads, which async code must not.
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.take() {
             runtime.shutdown_background();
         }
     }
@@ -237,7 +251,6 @@ impl Drop for ComputePool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     #[tokio::test]
     async fn phases_stop_in_order() {

@@ -235,6 +235,11 @@ impl Engine {
         })
     }
 
+    /// Stops all queries and waits until they let go of the archive. None runs afterwards.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.permits).acquire_owned();
         match tokio::time::timeout(limits::SQL_WAIT_MAX, permit).await {

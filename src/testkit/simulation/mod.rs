@@ -194,16 +194,23 @@ impl Simulation {
             }
             let at = TimestampMs(at.max(now.0));
             self.clock.set(at);
-            // Of two jobs that are due at one moment either may find out that nobody answers.
-            let crowded = service.archive.due(at, 2, |_| false)?.jobs.len() > 1;
-            let mood = if crowded { Mood::Well } else { self.mood(at) };
-            self.world.is_in(mood);
-            let broken = self.break_a_step();
             let outside = self
                 .ahead
                 .first_key_value()
-                .filter(|((next, _), _)| *next <= at.0);
-            if let Some((key, what)) = outside.map(|(key, what)| (*key, *what)) {
+                .filter(|((next, _), _)| *next <= at.0)
+                .map(|(key, what)| (*key, *what));
+            // Of two jobs that are due at one moment either may find out that nobody answers. What comes
+            // makes one more due, a registration perhaps all.
+            let more = match outside {
+                None => 0,
+                Some((_, Outside::Register)) => 2,
+                Some(_) => 1,
+            };
+            let crowded = service.archive.due(at, 2, |_| false)?.jobs.len() + more > 1;
+            let mood = if crowded { Mood::Well } else { self.mood(at) };
+            self.world.is_in(mood);
+            let broken = self.break_a_step();
+            if let Some((key, what)) = outside {
                 self.ahead.remove(&key);
                 service = self.outside(service, what).await?;
             }
