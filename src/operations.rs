@@ -1,7 +1,7 @@
 //! Long operations that an operator asks for: a backup, a verification. One at a time, with their
 //! progress; nothing else waits for them.
 //!
-//! `http` starts them and shows how they go; the supervised task of [`Operations::run`] works them off
+//! `http` starts them and shows how they go; [`Worker::run`] works them off
 //! on a thread of its own. A stop of the service ends them at the next segment.
 
 use crate::archive::{Archive, BackedUp, Copying, Verification};

@@ -302,7 +302,7 @@ impl CoarseFile {
         file.num_rows().unsigned_abs()
     }
 
-    /// Sum over all rows, for comparing with [`CoarseWriter::sum`].
+    /// Sum over all rows, for comparing with `CoarseWriter::sum`.
     ///
     /// # Errors
     /// `Data` if the file is damaged.

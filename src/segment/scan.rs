@@ -3,7 +3,7 @@
 //!
 //! Called by `archive`'s scan. Decodes what both files hold in flat columns: V2 pages with zstd,
 //! BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED, PLAIN and dictionaries. Decimals are given as the integers
-//! they are on disk. The lists of the jobs file are read by the Parquet library ([`lists`]).
+//! they are on disk. The lists of the jobs file are read by the Parquet library (`lists`).
 
 mod catalogue;
 mod decode;

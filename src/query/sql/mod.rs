@@ -1,7 +1,7 @@
 //! SQL over the archive, read-only by construction.
 //!
 //! Called by `http` and `cli`, and by every question over many jobs. [`Engine::run`] gives the answer
-//! as a stream of batches; a query has a session of its own ([`session`]), threads apart from those
+//! as a stream of batches; a query has a session of its own (`session`), threads apart from those
 //! that read single jobs, and ends when its reader goes, its time is over or its answer is too large.
 
 mod exec;
