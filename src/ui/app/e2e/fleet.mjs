@@ -1,7 +1,7 @@
 // Checks of the fleet's page: what it asks, draws and says, its address, its keys, and where its graphics lead.
 import { canvases, ready } from "./browser.mjs";
 import { equal, truth } from "./check.mjs";
-import { axe, followed, noSideways } from "./look.mjs";
+import { allNarrow, axeChecks, followed, helpLines, noSideways } from "./look.mjs";
 
 const query = (page) => new URL(page.url()).searchParams;
 const settle = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
@@ -191,9 +191,7 @@ export function fleetChecks(server) {
       await press("d");
       truth(await page.locator("#trend-files").isVisible(), "d");
       await press("Escape");
-      await press("?");
-      equal(await page.locator("dialog[open] dt").count(), 22, "help lists all");
-      await press("Escape");
+      equal(await helpLines(page), 22, "help lists all");
       for (const [key, days] of [["+", 15], ["-", 30]]) {
         await followed(page, () => page.keyboard.press(key));
         truth(Math.abs((Number(query(page).get("to")) - Number(query(page).get("from"))) / 86_400_000 - days) < 1.1, `${key}: ${page.url()}`);
@@ -309,21 +307,9 @@ export function fleetChecks(server) {
       equal([await page.evaluate(() => window.hacked), await page.locator("main img").count()], [undefined, 0], "hacked");
       await noSideways(page, "the hostile fleet");
     }],
-    ...["light", "dark"].map((theme) => [`fleet: axe finds nothing (${theme})`, async ({ page, open }) => {
-      for (const [path, act] of PAGES) {
-        await open(path);
-        await act?.(page);
-        await page.waitForTimeout(50);
-        await axe(page, `${path} ${theme}${act === null ? "" : " after an action"}`);
-      }
-    }, { colorScheme: theme }]),
+    ...axeChecks("fleet: ", PAGES),
     ["fleet: 320 px: nothing scrolls sideways", async ({ page, open }) => {
-      for (const [path, act] of PAGES) {
-        await open(path);
-        await noSideways(page, path);
-        await act?.(page);
-        await noSideways(page, `${path} after an action`);
-      }
+      await allNarrow(page, open, PAGES);
       await open("/fleet");
       equal(await page.locator("#heat .turned tbody tr").count(), 24, "hours go down");
       truth((await inked(page)).every((one) => one.inked > 500), "drawn");

@@ -1,7 +1,7 @@
 // Checks of the list of jobs: search, filters with counts, sorting, pages, keys, and the way to the fleet and back.
 import { ready } from "./browser.mjs";
 import { equal, truth } from "./check.mjs";
-import { axe, followed, noSideways } from "./look.mjs";
+import { allNarrow, axeChecks, followed, helpLines } from "./look.mjs";
 
 const query = (page) => new URL(page.url()).searchParams;
 const column = (page, label) => page.$$eval(`table.jobs td[data-label="${label}"]`, (all) => all.map((cell) => cell.firstChild.textContent));
@@ -107,9 +107,7 @@ export function listChecks(server) {
       equal(query(page).get("page"), "1", "n");
       await followed(page, () => page.keyboard.press("p"));
       equal(query(page).get("page"), null, "p");
-      await page.keyboard.press("?");
-      equal(await page.locator("dialog[open] dt").count(), 10, "help");
-      await page.keyboard.press("Escape");
+      equal(await helpLines(page), 10, "help");
       await page.keyboard.press("j");
       await page.keyboard.press("Enter");
       await page.waitForFunction(() => location.pathname.startsWith("/jobs/gitlab/"));
@@ -152,21 +150,9 @@ export function listChecks(server) {
       truth((await page.locator("table.jobs tbody tr").count()) > 10, "rows");
       equal(await page.locator(".counts, .state").count(), 0, "no counts, no alarm");
     }],
-    ...["light", "dark"].map((theme) => [`list: axe finds nothing (${theme})`, async ({ page, open }) => {
-      for (const [path, act] of PAGES) {
-        await open(path);
-        await act?.(page);
-        await page.waitForTimeout(50);
-        await axe(page, `${path} ${theme}${act === null ? "" : " after an action"}`);
-      }
-    }, { colorScheme: theme }]),
+    ...axeChecks("list: ", PAGES),
     ["list: 320 px: rows become cards, nothing scrolls sideways", async ({ page, open }) => {
-      for (const [path, act] of PAGES) {
-        await open(path);
-        await noSideways(page, path);
-        await act?.(page);
-        await noSideways(page, `${path} after an action`);
-      }
+      await allNarrow(page, open, PAGES);
       await open("/?range=30d");
       truth((await page.locator("table.jobs tbody tr").first().boundingBox()).width <= 320, "cards");
       await followed(page, () => page.getByLabel("Sort").selectOption("duration"));

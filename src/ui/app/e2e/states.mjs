@@ -3,7 +3,7 @@ import { canvases, ready } from "./browser.mjs";
 import { shown } from "./charts.mjs";
 import { equal, truth } from "./check.mjs";
 import { closedList, HOSTILE } from "./data.mjs";
-import { axe, noSideways } from "./look.mjs";
+import { allNarrow, axeChecks, noSideways } from "./look.mjs";
 
 const panel = async (page) => (await page.textContent(".state")).replace(/\s+/g, " ");
 
@@ -209,21 +209,9 @@ export function stateChecks(server) {
       await page.waitForTimeout(100);
       equal(await back(), light, "the system changed its mind");
     }],
-    ...["light", "dark"].map((theme) => [`axe finds nothing (${theme})`, async ({ page, open }) => {
-      for (const [path, act] of PAGES) {
-        await open(path);
-        await act?.(page);
-        await page.waitForTimeout(50);
-        await axe(page, `${path} ${theme}${act === null ? "" : " after an action"}`);
-      }
-    }, { colorScheme: theme }]),
+    ...axeChecks("", PAGES),
     ["320 px: nothing scrolls sideways but tables in their frames", async ({ page, open }) => {
-      for (const [path, act] of PAGES) {
-        await open(path);
-        await noSideways(page, path);
-        await act?.(page);
-        await noSideways(page, `${path} after an action`);
-      }
+      await allNarrow(page, open, PAGES);
       await open("/jobs/gitlab/4242");
       truth((await canvases(page)).every((one) => one.inked > 800), "graphs are drawn");
     }, { viewport: { width: 320, height: 640 } }],
