@@ -1,14 +1,14 @@
 //! Compaction: how fast, how small, and what a reader notices of it.
 
 use crate::{
-    LEVEL_COLD, LEVEL_HOT, cpu, median, order, percentile, process_cpu, samples_of, seconds,
+    LEVEL_COLD, LEVEL_HOT, cpu, due, median, order, percentile, process_cpu, report, samples_of,
+    seconds, stage,
 };
-use futures::StreamExt as _;
 use rustix::time::ClockId;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tachograph::archive::{Archive, Haste, Pace, SealPolicy, Settings, Staged, Staging};
+use tachograph::archive::{Archive, Haste, Pace, SealPolicy, Settings};
 use tachograph::error::Result;
 use tachograph::model::archived::{ArchivedJob, SummarisedRow};
 use tachograph::model::id::{JobId, JobRef, Source};
@@ -22,7 +22,7 @@ use tachograph::segment::properties::ValueEncoding;
 use tachograph::segment::samples::SamplesWriter;
 use tachograph::segment::sum;
 use tachograph::testkit::corpus::{Corpus, CorpusSpec};
-use tachograph::time::{Date, SystemClock, TimestampMs};
+use tachograph::time::{Date, SystemClock};
 
 /// Segments that become one.
 const INPUTS: usize = 8;
@@ -143,31 +143,8 @@ fn sealed(jobs: &[ArchivedJob], segments: usize) -> (tempfile::TempDir, Archive)
         ..Settings::default()
     };
     let archive = Archive::open(root.path(), settings, SystemClock::shared()).unwrap();
-    let work = futures::stream::iter(jobs).for_each_concurrent(512, async |job| {
-        let event = JobEvent {
-            job: job.row.job.clone(),
-            facts: job.row.facts.clone(),
-        };
-        archive.accept(event, None).await.unwrap();
-    });
-    futures::executor::block_on(work);
-    let far = TimestampMs(i64::MAX / 4);
-    let mut records = archive.due(far, jobs.len(), |_| false).unwrap().jobs;
-    records.sort_by(|a, b| a.job.cmp(&b.job));
-    let work = futures::stream::iter(jobs).for_each_concurrent(512, async |job| {
-        let position = records
-            .binary_search_by(|record| record.job.cmp(&job.row.job))
-            .unwrap();
-        let staging = Staging {
-            record: records[position].clone(),
-            placement: job.row.placement.clone(),
-            findings: job.row.findings.clone(),
-            profile: job.profile.clone(),
-            look_up_at: None,
-        };
-        assert_eq!(archive.stage(staging).await.unwrap(), Staged::Archived);
-    });
-    futures::executor::block_on(work);
+    report(&archive, jobs);
+    stage(&archive, jobs, &due(&archive, jobs.len()));
     archive.seal_all().unwrap();
     (root, archive)
 }

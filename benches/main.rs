@@ -28,6 +28,7 @@ use tachograph::index::blob;
 use tachograph::model::archived::{ArchivedJob, RowKeys, SummarisedRow};
 use tachograph::model::id::ProjectKey;
 use tachograph::model::job::JobEvent;
+use tachograph::model::record::JobRecord;
 use tachograph::segment::VerifiedFile;
 use tachograph::segment::dir::{DataDir, Table};
 use tachograph::segment::properties::ValueEncoding;
@@ -262,12 +263,8 @@ fn staged_blobs(jobs: &[ArchivedJob]) {
     );
 }
 
-/// Everything between an event and a sealed segment, through the archive.
-fn seal(jobs: &[ArchivedJob]) {
-    println!("\nseal: accept, stage and seal all jobs through the archive");
-    let root = tempfile::tempdir().unwrap();
-    let archive = Archive::open(root.path(), Settings::default(), SystemClock::shared()).unwrap();
-    let start = process_cpu();
+/// Reports all jobs, many at once.
+fn report(archive: &Archive, jobs: &[ArchivedJob]) {
     let work = futures::stream::iter(jobs).for_each_concurrent(512, async |job| {
         let event = JobEvent {
             job: job.row.job.clone(),
@@ -276,11 +273,18 @@ fn seal(jobs: &[ArchivedJob]) {
         archive.accept(event, None).await.unwrap();
     });
     futures::executor::block_on(work);
-    let accepted = process_cpu();
+}
+
+/// The records of reported jobs, by job.
+fn due(archive: &Archive, jobs: usize) -> Vec<JobRecord> {
     let far = TimestampMs(i64::MAX / 4);
-    let mut records = archive.due(far, jobs.len(), |_| false).unwrap().jobs;
+    let mut records = archive.due(far, jobs, |_| false).unwrap().jobs;
     records.sort_by(|a, b| a.job.cmp(&b.job));
-    let looked_up = process_cpu();
+    records
+}
+
+/// Stages all jobs, many at once.
+fn stage(archive: &Archive, jobs: &[ArchivedJob], records: &[JobRecord]) {
     let work = futures::stream::iter(jobs).for_each_concurrent(512, async |job| {
         let position = records
             .binary_search_by(|record| record.job.cmp(&job.row.job))
@@ -295,6 +299,19 @@ fn seal(jobs: &[ArchivedJob]) {
         assert_eq!(archive.stage(staging).await.unwrap(), Staged::Archived);
     });
     futures::executor::block_on(work);
+}
+
+/// Everything between an event and a sealed segment, through the archive.
+fn seal(jobs: &[ArchivedJob]) {
+    println!("\nseal: accept, stage and seal all jobs through the archive");
+    let root = tempfile::tempdir().unwrap();
+    let archive = Archive::open(root.path(), Settings::default(), SystemClock::shared()).unwrap();
+    let start = process_cpu();
+    report(&archive, jobs);
+    let accepted = process_cpu();
+    let records = due(&archive, jobs.len());
+    let looked_up = process_cpu();
+    stage(&archive, jobs, &records);
     let staged = process_cpu();
     let sealed = archive.seal_all().unwrap();
     let end = process_cpu();
@@ -430,7 +447,7 @@ fn job_rows(jobs: &[ArchivedJob], dir: &DataDir, samples: &BuiltFile) {
     dir.write_durably(Table::Jobs, Date(0), FILE, &built.bytes)
         .unwrap();
     let file = dir.open_file(Table::Jobs, Date(0), FILE).unwrap();
-    let file = JobsFile::new(VerifiedFile::open(file, built.digests.clone()).unwrap()).unwrap();
+    let file = JobsFile::new(VerifiedFile::open(file, built.digests.clone()).unwrap());
     time("job row, metadata cached", 1_000, rows.len(), |pick| {
         black_box(file.read(pick).unwrap());
     });
