@@ -167,6 +167,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             wake,
             lookups: lookups.clone(),
+            jobs_at_once: limits::PIPELINE_JOBS,
         });
         let supervisor = Supervisor::default();
         if let Some(reload) = self.reload {

@@ -50,6 +50,8 @@ pub struct PipelineParts {
     pub metrics: Arc<Metrics>,
     pub wake: Arc<Notify>,
     pub lookups: Lookups,
+    /// Jobs that are worked on at once, [`limits::PIPELINE_JOBS`] in a service.
+    pub jobs_at_once: usize,
 }
 
 /// What goes into a job's row beside its samples.
@@ -89,7 +91,7 @@ impl Pipeline {
         let mut working = FuturesUnordered::new();
         while !token.is_cancelled() {
             let now = self.parts.clock.now();
-            let room = limits::PIPELINE_JOBS.saturating_sub(in_flight.len());
+            let room = self.parts.jobs_at_once.saturating_sub(in_flight.len());
             let mut wait = LOOK_AGAIN;
             if room > 0 {
                 let (archive, busy) = (Arc::clone(&self.parts.archive), in_flight.clone());

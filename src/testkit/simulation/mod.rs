@@ -199,16 +199,7 @@ impl Simulation {
                 .first_key_value()
                 .filter(|((next, _), _)| *next <= at.0)
                 .map(|(key, what)| (*key, *what));
-            // Of two jobs that are due at one moment either may find out that nobody answers. What comes
-            // makes one more due, a registration perhaps all.
-            let more = match outside {
-                None => 0,
-                Some((_, Outside::Register)) => 2,
-                Some(_) => 1,
-            };
-            let crowded = service.archive.due(at, 2, |_| false)?.jobs.len() + more > 1;
-            let mood = if crowded { Mood::Well } else { self.mood(at) };
-            self.world.is_in(mood);
+            self.world.is_in(self.mood(at));
             let broken = self.break_a_step();
             if let Some((key, what)) = outside {
                 self.ahead.remove(&key);
@@ -444,6 +435,8 @@ fn service(archive: Arc<Archive>, world: &Arc<World>, clock: SharedClock) -> Ser
         metrics,
         wake: Arc::clone(&wake),
         lookups,
+        // Of two jobs that are due at one moment either could find out that nobody answers.
+        jobs_at_once: 1,
     };
     Service {
         archive,
