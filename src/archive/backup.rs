@@ -168,6 +168,9 @@ impl Copier<'_> {
         let dir = &self.archive.dir;
         let jobs = Digests::decode(&entry.jobs_digests)?;
         let segment = OpenSegment::open(dir, id.date, &name, jobs.clone())?;
+        // A linked file is not read through; its footer is checked at least.
+        segment.samples()?;
+        segment.samples_5m()?;
         let slices = segment.jobs().samples_5m_digests()?;
         let files = [
             (Table::Samples, Some(segment.samples_digests()?)),

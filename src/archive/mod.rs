@@ -70,7 +70,7 @@ pub use seal::{SealPolicy, Sealed};
 pub use search::{FoundText, Search, search};
 pub use stage::{Staged, Staging};
 pub use verify::{Problem, Verification};
-pub use visible::{Hidden, Sight, Visibility};
+pub use visible::{Sight, Visibility};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;

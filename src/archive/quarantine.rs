@@ -162,7 +162,8 @@ impl Archive {
             let entry = quarantined.entry.as_ref();
             let known = entry.ok_or_else(|| Error::data("segment_digests", "none are known"))?;
             let digests = Digests::decode(&known.jobs_digests)?;
-            JobsFile::new(VerifiedFile::open(self.dir.open_path(&path)?, digests)?)
+            let file = VerifiedFile::open(self.dir.open_path(&path)?, digests)?;
+            Ok(JobsFile::new(file))
         };
         let Ok(file) = open() else {
             return Vec::new();

@@ -260,7 +260,8 @@ impl Archive {
             .map(|input| input.id.date)
             .ok_or_else(|| Error::internal("a rewrite has no inputs"))?;
         let (encoding, level) = (self.settings.encoding, work.level);
-        let files: Vec<_> = inputs.iter().map(|input| input.segment.samples()).collect();
+        let files = inputs.iter().map(|input| input.segment.samples());
+        let files: Vec<_> = files.collect::<Result<_>>()?;
         let samples = copy::copy(&files, &plan.copied(), encoding, level, work.pause)?;
         let slices = slices::write(inputs, plan, encoding, level, work.pause)?;
         let files: Vec<_> = inputs.iter().map(|input| input.segment.jobs()).collect();
@@ -279,7 +280,7 @@ impl Archive {
         let seq = self.committer.run(|txn| txn.next("segment"))?;
         let now = self.clock.now();
         let starts = plan.jobs.iter().filter_map(|job| job.head.started_at);
-        let ends = plan.jobs.iter().filter_map(|job| job.head.finished_at);
+        let ends = SegmentInfo::span(plan.jobs.iter().filter_map(|job| job.head.finished_at));
         let sealed = inputs.iter().map(|input| input.entry.info.sealed_at);
         let output = Output {
             id: SegmentId { date, seq },
@@ -291,8 +292,9 @@ impl Archive {
                     samples_bytes: num::len_u64(samples.bytes.len()),
                     jobs_bytes: num::len_u64(jobs.bytes.len()),
                     from: starts.min().unwrap_or(now),
-                    to: ends.max().unwrap_or(now),
+                    to: ends.map_or(now, |(_, last)| last),
                     sealed_at: sealed.max().unwrap_or(now),
+                    ends,
                     samples_5m_rows: slices.as_ref().map_or(0, |(file, _)| file.rows),
                     samples_5m_bytes: slices
                         .as_ref()

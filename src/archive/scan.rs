@@ -26,7 +26,7 @@ use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
 use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
-use crate::time::{Date, TimeRange, TimestampMs};
+use crate::time::{Date, TimestampMs};
 use changes::Changes;
 use overlay::Overlay;
 pub(super) use overlay::RowCache;
@@ -40,6 +40,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct SegmentRef {
     id: SegmentId,
     entry: Arc<SegmentEntry>,
+    /// See [`SegmentRef::ends`].
+    ends: Option<(TimestampMs, TimestampMs)>,
 }
 
 impl SegmentRef {
@@ -49,10 +51,11 @@ impl SegmentRef {
         self.id.date
     }
 
-    /// Earliest start and latest end of its jobs.
+    /// Earliest and latest end of its jobs, of those whose end is known; `None` if nothing is known of
+    /// them, as when more was said of a job since.
     #[must_use]
-    pub fn range(&self) -> TimeRange {
-        TimeRange::new(self.entry.info.from, self.entry.info.to)
+    pub fn ends(&self) -> Option<(TimestampMs, TimestampMs)> {
+        self.ends
     }
 
     /// Rows that its file of a table has.
@@ -96,19 +99,24 @@ impl Archive {
         // Before the snapshot: what it names stays.
         let pin = self.pin_files();
         let snapshot = self.index.snapshot();
+        let visibility = self.visibility(&snapshot)?;
+        let overlay = Overlay::read(&snapshot, scope, &visibility)?;
         let mut segments = Vec::new();
         snapshot.scan::<Segments>(&[], None, |id, entry| {
-            let entry = Arc::new(entry);
-            segments.push(SegmentRef { id, entry });
+            let is_whole = overlay.amended(id).is_empty();
+            segments.push(SegmentRef {
+                id,
+                ends: entry.info.ends.filter(|_| is_whole),
+                entry: Arc::new(entry),
+            });
             Ok(true)
         })?;
-        let visibility = self.visibility(&snapshot)?;
         Ok(ScanView {
             archive: Arc::clone(self),
             _pin: pin,
             scope: scope.clone(),
             segments,
-            overlay: Overlay::read(&snapshot, scope, &visibility)?,
+            overlay,
             visibility,
             changes: Recent::default(),
             facts: Recent::default(),
@@ -145,10 +153,15 @@ impl ScanView {
     /// `Data` if the segment is damaged, `Unavailable` if it cannot be read.
     pub fn units(&self, segment: &SegmentRef, table: Table) -> Result<Vec<Unit>> {
         let open = self.open(segment)?;
-        let groups = open.file(table).metadata.num_row_groups();
+        let file = open.file(table);
+        if let Err(error) = &file {
+            self.archive.suspects.report(segment.id, error);
+        }
+        let file = file?;
         let changes = self.changes(segment)?;
-        let mut units: Vec<Unit> = (0..groups)
-            .map(|group| Unit::sealed(&open, segment, table, group))
+        let groups = 0..file.metadata.num_row_groups();
+        let mut units: Vec<Unit> = groups
+            .map(|group| Unit::sealed(file, segment, table, group))
             .collect();
         if table == Table::Jobs && !changes.rows.is_empty() {
             units.push(Unit::changed(segment, changes));
@@ -162,8 +175,13 @@ impl ScanView {
         self.overlay.units(table)
     }
 
+    /// Opens a segment; the scrubber is told if that shows damage.
     fn open(&self, segment: &SegmentRef) -> Result<Arc<OpenSegment>> {
-        self.archive.open_known(segment.id, &segment.entry)
+        let open = self.archive.open_known(segment.id, &segment.entry);
+        if let Err(error) = &open {
+            self.archive.suspects.report(segment.id, error);
+        }
+        open
     }
 
     /// What is seen of a job of a segment; `None` if nothing is.

@@ -351,6 +351,7 @@ impl Archive {
                 from: windows().map(|window| window.from).min().unwrap_or(now),
                 to: windows().map(|window| window.to).max().unwrap_or(now),
                 sealed_at: now,
+                ends: SegmentInfo::span(rows.iter().filter_map(|row| row.row.facts.finished_at)),
                 samples_5m_rows: 0,
                 samples_5m_bytes: 0,
                 level: LEVEL_HOT,

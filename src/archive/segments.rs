@@ -15,15 +15,15 @@ use crate::num;
 use crate::segment::VerifiedFile;
 use crate::segment::coarse::CoarseFile;
 use crate::segment::digest::Digests;
-use crate::segment::dir::{DataDir, Table};
+use crate::segment::dir::{DataDir, ReadFile, Table};
 use crate::segment::jobs::JobsFile;
 use crate::segment::properties::JOBS_BATCH_ROWS;
 use crate::segment::runs::{self, Run};
 use crate::segment::{samples, scan};
 use crate::time::Date;
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Code of the error of a job whose segment is in quarantine.
 pub(super) const SEGMENT_QUARANTINED: &str = "segment_quarantined";
@@ -56,33 +56,63 @@ pub(super) fn sequence_of(path: &Path) -> Option<u64> {
     numbers_of(path).map(|(_, seq)| seq)
 }
 
-/// A segment open for reading.
+/// A segment open for reading. Its samples are opened when they are asked for first: most questions over
+/// many jobs read job rows alone. Whoever holds a pin ([`Archive::reading`], [`Archive::scan`]) finds the
+/// files there.
 #[derive(Debug)]
 pub(super) struct OpenSegment {
     jobs: JobsFile,
-    samples: VerifiedFile,
-    samples_5m: Option<CoarseFile>,
+    samples: Unopened<VerifiedFile>,
+    samples_5m: Option<Unopened<CoarseFile>>,
+}
+
+/// A file that is opened when it is asked for.
+#[derive(Debug)]
+struct Unopened<F> {
+    path: PathBuf,
+    digests: Digests,
+    open: OnceLock<F>,
+}
+
+impl<F> Unopened<F> {
+    fn new(path: PathBuf, digests: Digests) -> Self {
+        let open = OnceLock::new();
+        Self {
+            path,
+            digests,
+            open,
+        }
+    }
+
+    /// The file, its footer checked.
+    fn get(&self, make: impl FnOnce(VerifiedFile) -> Result<F>) -> Result<&F> {
+        if let Some(open) = self.open.get() {
+            return Ok(open);
+        }
+        let file = ReadFile::open(&self.path)?;
+        let file = make(VerifiedFile::open(file, self.digests.clone())?)?;
+        Ok(self.open.get_or_init(|| file))
+    }
 }
 
 impl OpenSegment {
-    /// Opens the files of that name and checks their footers.
+    /// Opens the jobs file of that name and checks its footer, which vouches for the others.
     pub(super) fn open(dir: &DataDir, date: Date, name: &str, jobs: Digests) -> Result<Self> {
         let file = dir.open_file(Table::Jobs, date, name)?;
-        let jobs = JobsFile::new(VerifiedFile::open(file, jobs)?)?;
-        let file = dir.open_file(Table::Samples, date, name)?;
-        let samples = VerifiedFile::open(file, jobs.samples_digests()?)?;
-        let samples_5m = match jobs.samples_5m_digests()? {
-            None => None,
-            Some(digests) => {
-                let file = dir.open_file(Table::Samples5m, date, name)?;
-                Some(CoarseFile::new(VerifiedFile::open(file, digests)?)?)
-            }
-        };
+        let jobs = JobsFile::new(VerifiedFile::open(file, jobs)?);
+        let path = |table| dir.file_path(table, date, name);
+        let samples_5m = jobs.samples_5m_digests()?;
         Ok(Self {
+            samples: Unopened::new(path(Table::Samples), jobs.samples_digests()?),
+            samples_5m: samples_5m.map(|digests| Unopened::new(path(Table::Samples5m), digests)),
             jobs,
-            samples,
-            samples_5m,
         })
+    }
+
+    /// Memory that its footers and indexes take, in bytes.
+    fn memory(&self) -> usize {
+        let samples = self.samples.open.get().map_or(0, VerifiedFile::memory);
+        self.jobs.file().memory() + self.samples.digests.memory() + samples
     }
 
     /// Its jobs file.
@@ -91,18 +121,19 @@ impl OpenSegment {
     }
 
     /// Its samples file.
-    pub(super) fn samples(&self) -> &VerifiedFile {
-        &self.samples
+    pub(super) fn samples(&self) -> Result<&VerifiedFile> {
+        self.samples.get(Ok)
     }
 
     /// Its samples_5m file, if there is one.
-    pub(super) fn samples_5m(&self) -> Option<&CoarseFile> {
-        self.samples_5m.as_ref()
+    pub(super) fn samples_5m(&self) -> Result<Option<&CoarseFile>> {
+        let file = self.samples_5m.as_ref();
+        file.map(|file| file.get(CoarseFile::new)).transpose()
     }
 
     /// The slices of a job whose samples went; none if there are none.
     pub(super) fn slices(&self, keys: RowKeys) -> Result<Coarse> {
-        match &self.samples_5m {
+        match self.samples_5m()? {
             Some(file) => file.read(keys),
             None => Ok(Coarse::default()),
         }
@@ -118,8 +149,8 @@ impl OpenSegment {
     /// Checks all files against their digests, byte by byte.
     pub(super) fn verify_whole(&self) -> Result<()> {
         self.jobs.verify_whole()?;
-        self.samples.verify_whole()?;
-        match &self.samples_5m {
+        self.samples()?.verify_whole()?;
+        match self.samples_5m()? {
             Some(coarse) => coarse.file().verify_whole(),
             None => Ok(()),
         }
@@ -127,7 +158,7 @@ impl OpenSegment {
 
     /// The jobs of the samples file in order; fails if a key is out of order.
     pub(super) fn runs(&self) -> Result<Vec<Run>> {
-        runs::runs(&self.samples)
+        runs::runs(self.samples()?)
     }
 
     /// Digests of the samples file.
@@ -158,16 +189,16 @@ impl OpenSegment {
     }
 
     /// Its file of a table.
-    pub(super) fn file(&self, table: scan::Table) -> &VerifiedFile {
+    pub(super) fn file(&self, table: scan::Table) -> Result<&VerifiedFile> {
         match table {
-            scan::Table::Jobs => self.jobs.file(),
+            scan::Table::Jobs => Ok(self.jobs.file()),
             scan::Table::Samples => self.samples(),
         }
     }
 
     /// A job's samples.
     pub(super) fn profile(&self, job: &SealedJob) -> Result<Profile> {
-        samples::read(&self.samples, job.sample_rows())
+        samples::read(self.samples()?, job.sample_rows())
     }
 }
 
@@ -244,18 +275,22 @@ impl Segments {
 
     fn put(&self, id: SegmentId, segment: &Arc<OpenSegment>) {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.segments.len() >= limits::OPEN_SEGMENTS_MAX {
-            let oldest = cache
-                .segments
-                .iter()
-                .min_by_key(|(_, (_, last))| *last)
-                .map(|(id, _)| *id);
-            if let Some(oldest) = oldest {
-                cache.segments.remove(&oldest);
-            }
-        }
         let uses = cache.uses;
         cache.segments.insert(id, (Arc::clone(segment), uses));
+        // They grow while they are read, so that they are counted anew each time.
+        let all = cache.segments.values();
+        let mut bytes: usize = all.map(|(segment, _)| segment.memory()).sum();
+        while bytes > limits::OPEN_SEGMENTS_BYTES_MAX
+            || cache.segments.len() > limits::OPEN_SEGMENTS_MAX
+        {
+            let by_use = cache.segments.iter().min_by_key(|(_, (_, last))| *last);
+            let Some(oldest) = by_use.map(|(id, _)| *id) else {
+                break;
+            };
+            if let Some((closed, _)) = cache.segments.remove(&oldest) {
+                bytes = bytes.saturating_sub(closed.memory());
+            }
+        }
     }
 }
 

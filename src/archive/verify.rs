@@ -465,7 +465,7 @@ impl Check<'_> {
         segment: &OpenSegment,
         samples: &HashMap<i64, Run>,
     ) -> Result<()> {
-        let Some(file) = segment.samples_5m() else {
+        let Some(file) = segment.samples_5m()? else {
             return Ok(());
         };
         let slices = file.runs()?;

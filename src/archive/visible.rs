@@ -1,20 +1,16 @@
 //! What a reader may see of a job now: the one place where retention and erasure hide anything.
 //!
 //! Every read path asks a [`Visibility`], taken once per request: `find`, `list` and `co_tenants` job by
-//! job, the scan for SQL segment by segment ([`Archive::hidden_in`]). What has expired or was erased
+//! job, the scan for SQL segment by segment (`scan::changes`). What has expired or was erased
 //! is hidden from that instant on, whether or not its bytes are still there. Two questions are cheap
 //! and come first: [`Visibility::shows_all_of`] for a date, [`Visibility::knows`] for an entry.
 
 use super::erase::names_of;
-use super::segments::OpenSegment;
 use super::{Archive, JobView};
 use crate::error::Result;
 use crate::index::Snapshot;
-use crate::index::keys::amendments::Amendments;
 use crate::index::keys::erasures::{Erasures, Step};
-use crate::index::keys::jobs::Jobs;
 use crate::index::keys::meta::Meta;
-use crate::index::keys::segments::{SegmentEntry, SegmentId};
 use crate::index::keys::tombstones::{Grave, Tombstone, Tombstones};
 use crate::model::erasure::Fields;
 use crate::model::id::{JobKey, ProjectKey};
@@ -22,7 +18,7 @@ use crate::model::record::EXPIRED;
 use crate::model::retention::{Kept, Retention, Rule, end_of};
 use crate::model::state::State;
 use crate::time::{Date, TimestampMs};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What was erased, in memory: a few entries, since whole projects are one each.
@@ -164,17 +160,6 @@ pub struct Sight {
     pub erased: Fields,
 }
 
-/// The jobs of a segment of which something is hidden.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hidden {
-    /// Jobs that are not known any more: neither row nor samples.
-    pub jobs: BTreeSet<JobKey>,
-    /// Jobs whose samples are not read any more; those of `jobs` are among them.
-    pub samples: BTreeSet<JobKey>,
-    /// Texts that are not read any more.
-    pub fields: BTreeMap<JobKey, Fields>,
-}
-
 impl Visibility {
     /// Whether a reader may see all of every job of that date. What it asks of a segment first.
     #[must_use]
@@ -299,64 +284,5 @@ impl Archive {
             erased: Arc::clone(&erased.read().unwrap_or_else(PoisonError::into_inner)),
             now: self.clock.now(),
         })
-    }
-
-    /// What is hidden of a segment; `None` if nothing is, which costs no read. Amendments count: a job
-    /// is hidden as it is known now.
-    ///
-    /// # Errors
-    /// `Data` for damaged bytes, `Unavailable` for I/O errors.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "called by the scan for SQL, which comes next")
-    )]
-    pub(super) fn hidden_in(
-        &self,
-        snapshot: &Snapshot<'_>,
-        visibility: &Visibility,
-        id: SegmentId,
-        entry: &SegmentEntry,
-        segment: &OpenSegment,
-    ) -> Result<Option<Hidden>> {
-        if visibility.shows_all_of(id.date) {
-            return Ok(None);
-        }
-        let mut hidden = Hidden::default();
-        let mut read = 0;
-        while read < entry.info.jobs {
-            let rows = segment.job_rows(read, entry.info.jobs)?;
-            if rows.is_empty() {
-                break;
-            }
-            for row in rows {
-                let row = row.row;
-                let entry = snapshot.get::<Jobs>(&row.keys.job)?;
-                let project = entry.map_or(row.keys.project, |entry| entry.project());
-                let amended = snapshot.get::<Amendments>(&row.keys.job)?;
-                let facts = amended
-                    .as_ref()
-                    .map_or(&row.facts, |amendment| amendment.merged.facts());
-                let sight = visibility.sight(project, row.keys.job, id.date, facts.finished_at);
-                hidden.add(row.keys.job, sight);
-                read += 1;
-            }
-        }
-        Ok(Some(hidden).filter(|hidden| *hidden != Hidden::default()))
-    }
-}
-
-impl Hidden {
-    fn add(&mut self, job: JobKey, sight: Option<Sight>) {
-        let Some(sight) = sight else {
-            self.jobs.insert(job);
-            self.samples.insert(job);
-            return;
-        };
-        if !sight.kept.samples {
-            self.samples.insert(job);
-        }
-        if !sight.erased.is_empty() {
-            self.fields.insert(job, sight.erased);
-        }
     }
 }

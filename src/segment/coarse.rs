@@ -276,8 +276,7 @@ impl CoarseFile {
     /// # Errors
     /// `Data` if its schema cannot be read.
     pub fn new(file: VerifiedFile) -> Result<Self> {
-        let metadata = Arc::clone(&file.metadata);
-        let arrow = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
+        let arrow = ArrowReaderMetadata::try_new(file.indexed()?, ArrowReaderOptions::new())
             .map_err(parquet_error("reading the schema of a samples_5m file"))?;
         let runs = OnceLock::new();
         Ok(Self { file, arrow, runs })

@@ -13,13 +13,14 @@ use parquet::data_type::DataType;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A column of a row group.
 pub(super) struct ColumnChunk<'a> {
     file: &'a VerifiedFile,
     chunk: &'a ColumnChunkMetaData,
     /// Where its data pages lie, in order.
-    locations: &'a [PageLocation],
+    locations: Arc<[PageLocation]>,
     rows: usize,
 }
 
@@ -38,13 +39,10 @@ impl<'a> ColumnChunk<'a> {
         let metadata = &file.metadata;
         let found = metadata.row_groups().get(group).ok_or_else(missing)?;
         let chunk = found.columns().get(position).ok_or_else(missing)?;
-        let index = metadata
-            .offset_index()
-            .and_then(|groups| groups.get(group)?.get(position));
         Ok(Self {
             file,
             chunk,
-            locations: index.ok_or_else(missing)?.page_locations(),
+            locations: file.page_locations(group, position)?,
             rows: group_rows(found),
         })
     }
@@ -84,7 +82,7 @@ impl<'a> ColumnChunk<'a> {
         rows: &Range<usize>,
         decompressor: &SharedDecompressor,
     ) -> Result<Buffer> {
-        let (pages, skip) = Pages::new(&self.file.store, self.locations, rows, decompressor);
+        let (pages, skip) = Pages::new(&self.file.store, &self.locations, rows, decompressor);
         match get_column_reader(self.chunk.column_descr_ptr(), Box::new(pages)) {
             ColumnReader::Int32ColumnReader(column) => {
                 decode(column, skip, rows.len()).map(Buffer::Narrow)

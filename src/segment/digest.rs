@@ -54,6 +54,12 @@ fn broken(what: &str) -> Error {
 }
 
 impl Digests {
+    /// Memory that they take, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.pages.capacity() * size_of::<Page>()
+    }
+
     /// Computes the digests of a file that was just written.
     ///
     /// # Errors

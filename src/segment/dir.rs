@@ -93,6 +93,7 @@ impl DataDir {
         // it, since the newer program may have come in between.
         format::read(root)?;
         let lock = take_lock(&root.join("LOCK"))?;
+        allow_open_files();
         fault::step("open.locked")?;
         let dir = Self {
             root: root.to_owned(),
@@ -360,8 +361,26 @@ fn sync_dir(path: &Path) -> Result<()> {
         .map_err(|error| io_error("syncing directory", path, error))
 }
 
+/// Allows as many open files as the system lets us: a segment takes up to three, and RocksDB its own. If it
+/// is refused, what was allowed before must do.
+fn allow_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
 impl ReadFile {
-    fn open(path: &Path) -> Result<Self> {
+    /// Opens a segment file.
+    ///
+    /// # Errors
+    /// `Unavailable` if it is not there or not readable.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let open = || {
             let file = File::open(path)?;
             let len = file.metadata()?.len();

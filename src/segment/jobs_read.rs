@@ -23,32 +23,41 @@ use parquet::arrow::arrow_reader::{
 };
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An open jobs file.
 #[derive(Debug)]
 pub struct JobsFile {
     file: VerifiedFile,
+    /// Made for the first row that is read: a scan reads none.
+    rows: OnceLock<RowReading>,
+}
+
+/// What reading rows takes.
+#[derive(Debug)]
+struct RowReading {
     arrow: ArrowReaderMetadata,
     /// Leaves that hold at least one value: the others need no decoding.
     filled: ProjectionMask,
 }
 
 impl JobsFile {
-    /// Prepares an open file for reading rows.
-    ///
-    /// # Errors
-    /// `Data` if its schema cannot be read.
-    pub fn new(file: VerifiedFile) -> Result<Self> {
-        let arrow =
-            ArrowReaderMetadata::try_new(Arc::clone(&file.metadata), ArrowReaderOptions::new())
-                .map_err(parquet_error("reading the schema of a jobs file"))?;
-        let filled = filled_leaves(&file);
-        Ok(Self {
-            file,
-            arrow,
-            filled,
-        })
+    /// An open file as a jobs file.
+    #[must_use]
+    pub fn new(file: VerifiedFile) -> Self {
+        let rows = OnceLock::new();
+        Self { file, rows }
+    }
+
+    fn row_reading(&self) -> Result<&RowReading> {
+        if let Some(known) = self.rows.get() {
+            return Ok(known);
+        }
+        let metadata = self.file.indexed()?;
+        let arrow = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
+            .map_err(parquet_error("reading the schema of a jobs file"))?;
+        let filled = filled_leaves(&self.file);
+        Ok(self.rows.get_or_init(|| RowReading { arrow, filled }))
     }
 
     /// The file itself.
@@ -132,7 +141,7 @@ impl JobsFile {
 
     fn select(&self, selection: RowSelection, len: usize) -> Result<Vec<SummarisedRow>> {
         let reader = self
-            .builder(self.filled.clone())
+            .builder(self.row_reading()?.filled.clone())?
             .with_row_selection(selection)
             .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
             .build()
@@ -149,7 +158,7 @@ impl JobsFile {
 
     /// All rows in order, a page at a time, without the columns that have no value anywhere.
     pub(super) fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-        self.pages(self.filled.clone())
+        self.pages(self.row_reading()?.filled.clone())
     }
 
     fn pages(
@@ -157,17 +166,21 @@ impl JobsFile {
         columns: ProjectionMask,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let reader = self
-            .builder(columns)
+            .builder(columns)?
             .with_batch_size(JOBS_BATCH_ROWS)
             .build()
             .map_err(parquet_error("reading job rows"))?;
         Ok(reader.map(|batch| batch.map_err(undecodable)))
     }
 
-    fn builder(&self, columns: ProjectionMask) -> ParquetRecordBatchReaderBuilder<PageStore> {
+    fn builder(
+        &self,
+        columns: ProjectionMask,
+    ) -> Result<ParquetRecordBatchReaderBuilder<PageStore>> {
         let store = (*self.file.store).clone();
-        ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
-            .with_projection(columns)
+        let arrow = self.row_reading()?.arrow.clone();
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(store, arrow);
+        Ok(builder.with_projection(columns))
     }
 
     /// What orders and identifies every row, in the order of the file: seven columns of 150.

@@ -22,6 +22,7 @@ pub mod jobs_merge;
 mod jobs_read;
 pub mod mark;
 mod own_digest;
+mod page_index;
 mod pages;
 pub mod properties;
 pub mod runs;
@@ -30,10 +31,12 @@ mod samples_write;
 pub mod scan;
 pub mod search;
 pub mod sum;
+mod thrift;
 mod value;
 mod verified;
 
 pub use own_digest::{Vouched, read_alone};
+pub use page_index::PageBounds;
 pub use verified::{PageStore, VerifiedFile};
 
 use crate::error::Error;

@@ -6,11 +6,12 @@
 //! starts at the page that holds the first wanted row, and shares one decompressor.
 
 use super::PageStore;
+use super::thrift::{Compact, FALSE, I32, STRUCT, TRUE, odd};
 use crate::num;
 use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::ChunkReader as _;
 use std::collections::VecDeque;
@@ -142,10 +143,6 @@ impl PageReader for Pages {
     }
 }
 
-fn odd(what: &str) -> ParquetError {
-    ParquetError::General(what.to_owned())
-}
-
 /// The header of a V2 data page (Thrift, compact protocol).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -166,12 +163,6 @@ pub(super) struct DictionaryHeader {
     pub(super) values: u32,
 }
 
-/// Field types of the compact protocol that a page header of ours holds.
-const STOP: u8 = 0;
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const I32: u8 = 5;
-const STRUCT: u8 = 12;
 /// `PageType::DATA_PAGE_V2`, and the field of its own header.
 const DATA_PAGE_V2: u32 = 3;
 const DATA_HEADER: u32 = 8;
@@ -190,34 +181,44 @@ struct Fields {
 impl Fields {
     /// The fields of a header whose own header stands in field `nested`.
     fn parse(bytes: &[u8], nested: u32) -> Result<Self> {
-        let mut reader = Compact {
-            bytes,
-            at: 0,
-            last: 0,
-        };
+        let mut reader = Compact::new(bytes);
         let (mut outer, mut inner) = ([0u32; 9], [0u32; 9]);
         let mut is_compressed = true;
         while let Some((id, kind)) = reader.field()? {
             if (id, kind) != (nested, STRUCT) {
-                reader.number(id, kind, &mut outer)?;
+                number(&mut reader, id, kind, &mut outer)?;
                 continue;
             }
-            reader.last = 0;
-            while let Some((id, kind)) = reader.field()? {
+            reader.nested(|reader, id, kind| {
                 match kind {
                     // Of a data page whether it is compressed, of a dictionary whether it is sorted.
                     TRUE | FALSE => is_compressed = kind == TRUE,
-                    _ => reader.number(id, kind, &mut inner)?,
+                    _ => number(reader, id, kind, &mut inner)?,
                 }
-            }
-            reader.last = nested;
+                Ok(())
+            })?;
         }
         Ok(Self {
             outer,
             inner,
             is_compressed,
-            len: reader.at,
+            len: reader.len(),
         })
+    }
+}
+
+/// Reads a number into its field's place.
+fn number(reader: &mut Compact<'_>, id: u32, kind: u8, fields: &mut [u32; 9]) -> Result<()> {
+    let slot = fields.get_mut(num::to_usize(u64::from(id)));
+    match (kind, slot) {
+        (I32, Some(slot)) => {
+            let value = u32::try_from(reader.integer()?);
+            *slot = value.map_err(|_| odd("a page header holds an impossible number"))?;
+            Ok(())
+        }
+        _ => Err(odd(
+            "a page header holds a field that segment files do not use",
+        )),
     }
 }
 
@@ -268,66 +269,6 @@ impl Header {
             is_compressed,
         };
         Ok((header, fields.len))
-    }
-}
-
-/// A reader of the compact protocol.
-struct Compact<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    last: u32,
-}
-
-impl Compact<'_> {
-    fn byte(&mut self) -> Result<u8> {
-        let byte = self
-            .bytes
-            .get(self.at)
-            .ok_or_else(|| odd("a page ends inside of its header"))?;
-        self.at += 1;
-        Ok(*byte)
-    }
-
-    fn zigzag(&mut self) -> Result<i64> {
-        let mut value = 0u64;
-        for shift in (0..35).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()));
-            }
-        }
-        Err(odd("a page header holds an impossible number"))
-    }
-
-    /// The next field's id and type, `None` at the end of the struct.
-    fn field(&mut self) -> Result<Option<(u32, u8)>> {
-        let byte = self.byte()?;
-        if byte == STOP {
-            return Ok(None);
-        }
-        let id = match u32::from(byte >> 4) {
-            0 => u32::try_from(self.zigzag()?)
-                .map_err(|_| odd("impossible field in a page header"))?,
-            delta => self.last + delta,
-        };
-        self.last = id;
-        Ok(Some((id, byte & 0x0f)))
-    }
-
-    fn number(&mut self, id: u32, kind: u8, fields: &mut [u32; 9]) -> Result<()> {
-        let slot = fields.get_mut(num::to_usize(u64::from(id)));
-        match (kind, slot) {
-            (I32, Some(slot)) => {
-                let value = self.zigzag()?;
-                *slot = u32::try_from(value)
-                    .map_err(|_| odd("a page header holds an impossible number"))?;
-                Ok(())
-            }
-            _ => Err(odd(
-                "a page header holds a field that segment files do not use",
-            )),
-        }
     }
 }
 

@@ -78,10 +78,7 @@ pub(super) fn column(file: &VerifiedFile, group: usize, position: usize) -> Resu
         .and_then(|group| group.columns().get(position));
     let chunk = chunk.ok_or_else(missing)?;
     let rows = num::to_usize(chunk.num_values().unsigned_abs());
-    let index = metadata
-        .offset_index()
-        .and_then(|groups| groups.get(group)?.get(position));
-    let pages = index.ok_or_else(missing)?.page_locations().clone();
+    let pages = file.page_locations(group, position)?.to_vec();
     let pages = SerializedPageReader::new(Arc::clone(&file.store), chunk, rows, Some(pages))
         .map_err(parquet_error("reading a key column"))?;
     match get_column_reader(chunk.column_descr_ptr(), Box::new(pages)) {

@@ -208,13 +208,9 @@ impl GroupScan {
             };
             return Ok(new_null_array(&kind, rows.len()));
         }
-        let locations = metadata
-            .offset_index()
-            .and_then(|groups| groups.get(self.group)?.get(leaf))
-            .map(|index| index.page_locations().as_slice())
-            .ok_or_else(missing)?;
-        let pages = ChunkPages::read(&self.file, locations, &rows, self.rows)?;
-        let dictionary = self.dictionary(scratch, leaf, chunk, locations)?;
+        let locations = self.file.page_locations(self.group, leaf)?;
+        let pages = ChunkPages::read(&self.file, &locations, &rows, self.rows)?;
+        let dictionary = self.dictionary(scratch, leaf, chunk, &locations)?;
         let dictionary = dictionary.as_deref();
         match chunk.column_type() {
             Physical::INT32 => {

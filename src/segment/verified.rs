@@ -2,6 +2,7 @@
 
 use super::digest::Digests;
 use super::dir::ReadFile;
+use super::page_index::{PageBounds, PageIndex};
 use super::{FORMAT, FORMAT_KEY, parquet_error};
 use crate::error::{Error, Result};
 use crate::fault;
@@ -10,6 +11,7 @@ use crate::num;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 use std::io::Cursor;
 use std::ops::Range;
@@ -112,8 +114,9 @@ impl ChunkReader for PageStore {
 pub struct VerifiedFile {
     /// Its bytes.
     pub store: Arc<PageStore>,
-    /// Its footer, with page indexes.
+    /// Its footer, without the page index.
     pub metadata: Arc<ParquetMetaData>,
+    index: Arc<PageIndex>,
 }
 
 impl VerifiedFile {
@@ -129,15 +132,18 @@ impl VerifiedFile {
         // Read the tail once and hand it to the parser, which would ask for it in four pieces.
         let tail = store.tail()?;
         let offset = store.digests.tail_range().start;
+        let tail = Tail {
+            bytes: tail,
+            offset,
+            file_len: store.len(),
+        };
         let metadata = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
-            .parse_and_finish(&Tail {
-                bytes: tail,
-                offset,
-            })
+            .with_page_index_policy(PageIndexPolicy::Skip)
+            .parse_and_finish(&tail)
             .map_err(parquet_error("parsing a footer"))?;
         let file = Self {
             store,
+            index: Arc::new(PageIndex::new(&metadata, &tail.bytes, offset)),
             metadata: Arc::new(metadata),
         };
         file.check_format()?;
@@ -159,6 +165,49 @@ impl VerifiedFile {
                 said.unwrap_or("unknown"),
             ),
         ))
+    }
+
+    /// Where the pages of a leaf lie in a row group, in order.
+    ///
+    /// # Errors
+    /// `Data` if the file has no such leaf, or no sound index of it.
+    pub fn page_locations(&self, group: usize, leaf: usize) -> Result<Arc<[PageLocation]>> {
+        self.index.locations(&self.metadata, (group, leaf))
+    }
+
+    /// Bounds of the pages of an integer leaf in a row group; `None` if nothing is known.
+    #[must_use]
+    pub fn page_bounds(&self, group: usize, leaf: usize) -> Option<PageBounds> {
+        self.index.bounds(&self.metadata, (group, leaf))
+    }
+
+    /// The footer with the page index of every leaf, as the Parquet library reads with it. Made once.
+    ///
+    /// # Errors
+    /// `Data` if the index is damaged.
+    pub fn indexed(&self) -> Result<Arc<ParquetMetaData>> {
+        if let Some(whole) = self.index.whole.get() {
+            return Ok(Arc::clone(whole));
+        }
+        let (bytes, offset) = self.index.bytes();
+        let metadata = (*self.metadata).clone();
+        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_page_index_policy(PageIndexPolicy::Optional);
+        let whole = reader
+            .read_page_indexes(&Tail {
+                bytes,
+                offset,
+                file_len: self.store.len(),
+            })
+            .and_then(|()| reader.finish())
+            .map_err(parquet_error("reading a page index"))?;
+        Ok(Arc::clone(self.index.whole.get_or_init(|| Arc::new(whole))))
+    }
+
+    /// Memory that footer and index take, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.metadata.memory_size() + self.index.memory() + self.store.digests.memory()
     }
 
     /// Length in bytes.
@@ -204,15 +253,17 @@ impl VerifiedFile {
     }
 }
 
-/// The checked tail, as a file in which only the tail is there.
+/// A piece of the checked tail, as a file in which nothing else is there.
 struct Tail {
     bytes: Bytes,
     offset: u64,
+    /// Of the whole file.
+    file_len: u64,
 }
 
 impl Length for Tail {
     fn len(&self) -> u64 {
-        self.offset + num::len_u64(self.bytes.len())
+        self.file_len
     }
 }
 

@@ -155,7 +155,7 @@ fn seal_other_samples(data: &Path) {
     let name = format!("{:05}-{:010}.parquet", entry.info.archiver, id.seq);
     let digests = Digests::decode(&entry.jobs_digests).unwrap();
     let open = |table| dir.open_file(table, id.date, &name).unwrap();
-    let old = JobsFile::new(VerifiedFile::open(open(Table::Jobs), digests).unwrap()).unwrap();
+    let old = JobsFile::new(VerifiedFile::open(open(Table::Jobs), digests).unwrap());
     let old_samples = old.samples_digests().unwrap();
     let old_samples = VerifiedFile::open(open(Table::Samples), old_samples).unwrap();
     let rows = old

@@ -39,6 +39,8 @@ struct Taken {
     jobs: u64,
     from: Option<TimestampMs>,
     to: Option<TimestampMs>,
+    /// Earliest and latest end.
+    ends: Option<(TimestampMs, TimestampMs)>,
     /// Numbers of the rows that are not this segment's own.
     others: Vec<u64>,
 }
@@ -95,7 +97,7 @@ impl Work<'_> {
             return self.cut(id, archiver, &segment, &taken);
         }
         let size = |table| Ok::<u64, Error>(self.dir.open_file(table, id.date, file)?.len());
-        let slices = match segment.samples_5m() {
+        let slices = match segment.samples_5m()? {
             None => None,
             Some(own) => Some((own.row_count(), size(Table::Samples5m)?)),
         };
@@ -111,6 +113,7 @@ impl Work<'_> {
             from: taken.from.unwrap_or(end),
             to: end,
             sealed_at: end,
+            ends: taken.ends,
             level: LEVEL_HOT,
         };
         self.enter(id, known, info, encoded)?;
@@ -262,6 +265,7 @@ impl Work<'_> {
         let info = SegmentInfo {
             from: taken.from.unwrap_or(end),
             to: end,
+            ends: taken.ends,
             ..built.info(archiver, end)
         };
         let Built { samples, jobs, .. } = built;
@@ -329,6 +333,7 @@ impl Built {
             from: at,
             to: at,
             sealed_at: at,
+            ends: None,
             level: LEVEL_HOT,
         }
     }
@@ -337,6 +342,11 @@ impl Built {
 impl Taken {
     fn look(&mut self, row: &SummarisedRow) {
         self.jobs += 1;
+        let known = self
+            .ends
+            .into_iter()
+            .flat_map(|(first, last)| [first, last]);
+        self.ends = SegmentInfo::span(known.chain(row.row.facts.finished_at));
         if let Some(window) = row.row.facts.window() {
             self.from = Some(self.from.map_or(window.from, |from| from.min(window.from)));
             self.to = Some(self.to.map_or(window.to, |to| to.max(window.to)));

@@ -29,9 +29,9 @@ impl Archive {
         let segment = self.open_files(output.id, &output.entry)?;
         let has_samples = |job: &Planned| !job.samples.is_empty();
         let samples_in = sum_of(inputs, plan, has_samples, |input, counts| {
-            sum::samples(input.segment.samples(), counts, pause)
+            sum::samples(input.segment.samples()?, counts, pause)
         })?;
-        let samples_out = sum::samples(segment.samples(), &|_| true, pause)?;
+        let samples_out = sum::samples(segment.samples()?, &|_| true, pause)?;
         let is_same = |job: &Planned| job.how == Move::Same;
         let rows_in = sum_of(inputs, plan, is_same, |input, counts| {
             sum::jobs(input.segment.jobs(), counts, pause)
@@ -39,7 +39,7 @@ impl Archive {
         let same = keys_of(plan, is_same);
         let rows_out = sum::jobs(segment.jobs(), &|job| same.contains(&job), pause)?;
         let as_planned = is_as_planned(plan, &segment)?;
-        let slices = match segment.samples_5m() {
+        let slices = match segment.samples_5m()? {
             Some(file) => file.sum()?,
             None => 0,
         };

@@ -27,7 +27,7 @@ pub(super) fn write(
             .segment;
         let slices = match &job.slices {
             Slices::None => continue,
-            Slices::Of(rows) => Coarse::of(&samples::read(segment.samples(), rows.clone())?),
+            Slices::Of(rows) => Coarse::of(&samples::read(segment.samples()?, rows.clone())?),
             Slices::Carried(keys) => segment.slices(*keys)?,
         };
         if slices.rows() > 0 {

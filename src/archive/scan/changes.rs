@@ -151,7 +151,7 @@ impl Changes {
 
 /// Project, job and end of every row of the jobs file.
 fn ends(open: &OpenSegment) -> Result<Vec<(i64, i64, Option<TimestampMs>)>> {
-    let file = open.file(Table::Jobs);
+    let file = open.file(Table::Jobs)?;
     let mut scratch = Scratch::new()?;
     let mut found = Vec::new();
     for group in 0..file.metadata.num_row_groups() {

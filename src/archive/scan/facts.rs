@@ -94,7 +94,7 @@ impl JobFacts {
             .ok_or_else(|| Error::internal("the jobs table has no such column"))?;
         let mut parts = Vec::new();
         if let Some(segment) = &self.segment {
-            let file = segment.file(Table::Jobs);
+            let file = segment.file(Table::Jobs)?;
             let mut scratch = Scratch::new()?;
             for group in 0..file.metadata.num_row_groups() {
                 let mut scan = GroupScan::new(file, group)?;

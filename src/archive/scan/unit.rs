@@ -3,7 +3,7 @@
 use super::changes::Changes;
 use super::overlay::StagedJob;
 use super::{ScanView, SegmentRef};
-use crate::archive::segments::OpenSegment;
+use crate::archive::scrub::Suspects;
 use crate::error::{Error, Result};
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::profile::Profile;
@@ -36,7 +36,7 @@ pub struct Unit {
 #[derive(Debug, Clone)]
 enum From {
     Sealed {
-        open: Arc<OpenSegment>,
+        file: VerifiedFile,
         segment: SegmentRef,
         group: usize,
     },
@@ -71,7 +71,7 @@ pub(super) fn leaf(file: &VerifiedFile, column: &StoredColumn) -> Option<usize> 
 
 impl Unit {
     pub(super) fn sealed(
-        open: &Arc<OpenSegment>,
+        file: &VerifiedFile,
         segment: &SegmentRef,
         table: Table,
         group: usize,
@@ -80,7 +80,7 @@ impl Unit {
             table,
             date: segment.id.date,
             from: From::Sealed {
-                open: Arc::clone(open),
+                file: file.clone(),
                 segment: segment.clone(),
                 group,
             },
@@ -116,7 +116,7 @@ impl Unit {
 
     fn file(&self) -> Option<(&VerifiedFile, usize)> {
         match &self.from {
-            From::Sealed { open, group, .. } => Some((open.file(self.table), *group)),
+            From::Sealed { file, group, .. } => Some((file, *group)),
             _ => None,
         }
     }
@@ -142,11 +142,11 @@ impl Unit {
     pub fn reader(&self, view: &ScanView) -> Result<UnitReader> {
         let (source, hiding) = match &self.from {
             From::Sealed {
-                open,
+                file,
                 segment,
                 group,
             } => {
-                let scan = GroupScan::new(open.file(self.table), *group)?;
+                let scan = GroupScan::new(file, *group)?;
                 let hiding = Hiding::new(view, self.table, view.changes(segment)?);
                 let segment = segment.clone();
                 (Source::File { scan, segment }, hiding)
@@ -162,6 +162,7 @@ impl Unit {
             table: self.table,
             source,
             hiding,
+            suspects: view.archive.suspects.clone(),
         })
     }
 }
@@ -214,6 +215,7 @@ pub struct UnitReader {
     table: Table,
     source: Source,
     hiding: Option<Hiding>,
+    suspects: Suspects,
 }
 
 impl UnitReader {
@@ -232,8 +234,21 @@ impl UnitReader {
     /// The cells of a column in `rows` as they are on disk; null where the file lacks the column.
     ///
     /// # Errors
-    /// `Data` if the file is damaged, `Unavailable` if it cannot be read.
+    /// `Data` if the file is damaged, which the scrubber is told, `Unavailable` if it cannot be read.
     pub fn cells(
+        &mut self,
+        scratch: &mut Scratch,
+        column: usize,
+        rows: Range<usize>,
+    ) -> Result<ArrayRef> {
+        let read = self.read(scratch, column, rows);
+        if let (Err(error), Some(segment)) = (&read, self.segment()) {
+            self.suspects.report(segment.id, error);
+        }
+        read
+    }
+
+    fn read(
         &mut self,
         scratch: &mut Scratch,
         column: usize,

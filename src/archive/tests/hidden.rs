@@ -1,9 +1,13 @@
 //! What readers see of jobs that have expired or were erased, before any byte of them goes.
 
 use super::*;
+use crate::archive::scan::{Scratch, Table, job_columns};
 use crate::model::erasure::{ERASED_SECTION, Fields};
 use crate::model::retention::{DAY_MS, Keep, Retention, Rule};
 use crate::testkit::clock::ManualClock;
+use arrow_array::Array as _;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int64Type;
 
 /// When job 1 with 3 rows ends.
 const END: i64 = START + 1_000 + 30_000;
@@ -101,66 +105,75 @@ fn samples_and_then_rows_expire_by_time_alone() {
     }
 }
 
+/// What a scan gives of a table: the jobs of its rows, by number, and the machine of each, if the table says it.
+fn scanned(archive: &Arc<Archive>, table: Table) -> BTreeMap<i64, Option<String>> {
+    let view = archive.scan(&Scope::local_operator()).unwrap();
+    let mut scratch = Scratch::new().unwrap();
+    let position = |name: &str| {
+        job_columns()
+            .iter()
+            .position(|own| own.name == name)
+            .unwrap()
+    };
+    let mut found = BTreeMap::new();
+    for segment in view.segments() {
+        for unit in view.units(segment, table).unwrap() {
+            let mut reader = unit.reader(&view).unwrap();
+            let rows = 0..reader.rows();
+            let shown = reader.shown(&mut scratch, rows.clone()).unwrap();
+            let jobs = reader.cells(&mut scratch, 1, rows.clone()).unwrap();
+            let machines = (table == Table::Jobs).then(|| {
+                let cells = reader.cells(&mut scratch, position("machine"), rows.clone());
+                cells.unwrap()
+            });
+            for row in rows.filter(|row| shown.as_ref().is_none_or(|shown| shown.value(*row))) {
+                let job = jobs.as_primitive::<Int64Type>().value(row);
+                let machine = machines.as_ref().and_then(|cells| {
+                    let cells = cells.as_string_view();
+                    cells.is_valid(row).then(|| cells.value(row).to_owned())
+                });
+                found.insert(job, machine);
+            }
+        }
+    }
+    found
+}
+
 #[test]
-fn a_segment_tells_what_is_hidden_of_it() {
+fn a_scan_gives_what_is_not_hidden() {
     let clock = ManualClock::at(TimestampMs(END));
-    let bench = Bench::at(Arc::<ManualClock>::clone(&clock));
+    let mut bench = Bench::at(Arc::<ManualClock>::clone(&clock));
     for number in [1, 2, 3_601] {
         bench.archived(number, 3);
     }
-    let archive = bench.archive();
-    let sealed = archive.seal_all().unwrap()[0];
-    let id = keys::segments::SegmentId {
-        date: sealed.date,
-        seq: sealed.seq,
-    };
-    let hidden = || {
-        let snapshot = archive.index.snapshot();
-        let entry = snapshot.get::<keys::segments::Segments>(&id).unwrap();
-        let segment = archive.open_segment(&snapshot, id.date, id.seq).unwrap();
-        let visible = archive.visibility(&snapshot).unwrap();
-        let hidden = archive.hidden_in(&snapshot, &visible, id, &entry.unwrap(), &segment);
-        hidden.unwrap().unwrap_or_default()
-    };
-    let shown = || {
-        let snapshot = archive.index.snapshot();
-        archive.visibility(&snapshot).unwrap().shows_all_of(id.date)
-    };
-    let key = |number| bench.read(number).0.keys.job;
-    let (one, two, late) = (key(1), key(2), key(3_601));
+    let key = |bench: &Bench, number| bench.read(number).0.keys.job.0;
+    let (one, two, late) = (key(&bench, 1), key(&bench, 2), key(&bench, 3_601));
+    let archive = Arc::new(bench.archive.take().unwrap());
+    archive.seal_all().unwrap();
+    let jobs_of = |table| -> Vec<i64> { scanned(&archive, table).into_keys().collect() };
+    let shown = || (jobs_of(Table::Jobs), jobs_of(Table::Samples));
+    let all = vec![one, two, late];
     archive
         .set_retention(policy(Keep::days(10), Keep::days(20)))
         .unwrap();
-    assert_eq!(hidden(), Hidden::default());
-    assert!(shown());
+    assert_eq!(shown(), (all.clone(), all.clone()));
     clock.set(TimestampMs(END + 10 * DAY_MS + 2_000));
-    let expected = Hidden {
-        samples: [one, two].into(),
-        ..Hidden::default()
-    };
-    assert_eq!(hidden(), expected);
-    assert!(!shown());
+    assert_eq!(shown(), (all.clone(), vec![late]));
     clock.set(TimestampMs(END + 20 * DAY_MS));
-    let expected = Hidden {
-        jobs: [one].into(),
-        samples: [one, two, late].into(),
-        ..Hidden::default()
-    };
-    assert_eq!(hidden().jobs, expected.jobs);
+    assert_eq!(shown(), (vec![two, late], vec![]));
     archive
         .set_retention(policy(Keep::Forever, Keep::Forever))
         .unwrap();
+    assert!(scanned(&archive, Table::Jobs)[&two].is_some());
     let machine = Fields::of_word("machine").unwrap();
     archive.erase(&EraseTarget::Job(job(2)), machine).unwrap();
     archive
         .erase(&EraseTarget::Job(job(1)), Fields::default())
         .unwrap();
-    let expected = Hidden {
-        jobs: [one].into(),
-        samples: [one].into(),
-        fields: [(two, machine)].into(),
-    };
-    assert_eq!(hidden(), expected);
+    assert_eq!(shown(), (vec![two, late], vec![two, late]));
+    let machines = scanned(&archive, Table::Jobs);
+    assert_eq!(machines[&two], None);
+    assert!(machines[&late].is_some());
 }
 
 fn project(number: i64) -> EraseTarget {

@@ -1,7 +1,7 @@
 //! The scrubber and the quarantine: found, put aside, fetched again, taken back.
 
 use super::*;
-use crate::archive::Scrubbed;
+use crate::archive::{Scrubbed, scan};
 use crate::segment::dir::Table;
 use crate::testkit::clock::ManualClock;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,29 @@ fn a_read_that_meets_damage_reports_the_segment_at_once() {
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Data);
     assert_eq!(archive.scrub_due().unwrap().problems, 1);
     assert_eq!(held.bench.read(1).0.reason, Some(Reason::Quarantined));
+}
+
+#[test]
+fn a_scan_that_meets_damage_reports_the_segment_too() {
+    let mut held = Held::new(NOW, 2);
+    // The scrubber has begun a rest.
+    held.scrub();
+    flip(&held.file(Table::Samples, 1));
+    let archive = Arc::new(held.bench.archive.take().unwrap());
+    archive.segments.forget_all();
+    assert_eq!(archive.scrub_due().unwrap().problems, 0);
+    let view = archive.scan(&Scope::local_operator()).unwrap();
+    let mut scratch = scan::Scratch::new().unwrap();
+    let mut failed = 0;
+    for segment in view.segments() {
+        for unit in view.units(segment, scan::Table::Samples).unwrap() {
+            let mut reader = unit.reader(&view).unwrap();
+            let rows = 0..reader.rows();
+            failed += usize::from(reader.cells(&mut scratch, 0, rows).is_err());
+        }
+    }
+    assert_eq!(failed, 1);
+    assert_eq!(archive.scrub_due().unwrap().problems, 1);
 }
 
 #[test]

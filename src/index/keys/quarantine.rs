@@ -91,7 +91,7 @@ mod tests {
     proptest! {
         #[test]
         fn round_trip(d: i32, s: u64, n: i64, problem in "\\PC{0,60}", known: bool) {
-            let segment = SegmentInfo { archiver: 1, jobs: s, rows: s, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), samples_5m_rows: s, samples_5m_bytes: 5, level: 3 };
+            let segment = SegmentInfo { archiver: 1, jobs: s, rows: s, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), ends: None, samples_5m_rows: s, samples_5m_bytes: 5, level: 3 };
             let info = QuarantineInfo { at: TimestampMs(n), problem, file: "a.parquet".to_owned(), looked_after: known };
             let entry = known.then(|| SegmentEntry { info: segment, jobs_digests: vec![1, 2] });
             check::round_trip::<Quarantine>(&SegmentId { date: Date(d), seq: s }, &Quarantined { info, entry });

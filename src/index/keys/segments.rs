@@ -35,6 +35,10 @@ pub struct SegmentInfo {
     pub to: TimestampMs,
     /// When the last of its jobs was sealed.
     pub sealed_at: TimestampMs,
+    /// Earliest and latest end of its jobs, of those whose end is known; `None` in entries of before this
+    /// was kept.
+    #[serde(default)]
+    pub ends: Option<(TimestampMs, TimestampMs)>,
     /// Slices of jobs whose samples went, and the bytes of their file; no rows, no file.
     #[serde(default)]
     pub samples_5m_rows: u64,
@@ -43,6 +47,16 @@ pub struct SegmentInfo {
     /// zstd level of its files.
     #[serde(default = "hot")]
     pub level: i32,
+}
+
+impl SegmentInfo {
+    /// The earliest and the latest of some times.
+    pub fn span(times: impl Iterator<Item = TimestampMs>) -> Option<(TimestampMs, TimestampMs)> {
+        times.fold(None, |known, time| match known {
+            None => Some((time, time)),
+            Some((first, last)) => Some((time.min(first), time.max(last))),
+        })
+    }
 }
 
 /// Level of the segments whose facts do not say it: nothing was compacted then.
@@ -125,7 +139,7 @@ mod tests {
         fn round_trip_and_order(d: i32, e: i32, s: u64, t: u64, n: i64, digests in prop::collection::vec(any::<u8>(), 0..40)) {
             let a = SegmentId { date: Date(d), seq: s };
             let b = SegmentId { date: Date(e), seq: t };
-            let info = SegmentInfo { archiver: 1, jobs: s, rows: t, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), samples_5m_rows: s, samples_5m_bytes: t, level: 15 };
+            let info = SegmentInfo { archiver: 1, jobs: s, rows: t, samples_bytes: 3, jobs_bytes: 4, from: TimestampMs(n), to: TimestampMs(n), sealed_at: TimestampMs(n), ends: Some((TimestampMs(n), TimestampMs(n))), samples_5m_rows: s, samples_5m_bytes: t, level: 15 };
             check::round_trip::<Segments>(&a, &SegmentEntry { info, jobs_digests: digests });
             check::order::<Segments, _>((&a, a), (&b, b));
         }

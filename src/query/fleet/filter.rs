@@ -1,8 +1,9 @@
-//! Which jobs a question of the fleet is about, and SQL text from typed parameters.
+//! Which jobs a question of the fleet is about.
 //!
 //! Called by the other modules of `fleet`. Every text from outside passes [`literal`], every name of a
 //! column is one of ours: no question can be anything but the one that is meant.
 
+use crate::query::sql::spell::{instant, literal};
 use crate::time::TimeRange;
 use std::fmt::Write as _;
 
@@ -51,21 +52,6 @@ impl FleetFilter {
         }
         sql
     }
-}
-
-/// A text as SQL spells it. There is no other escape in standard SQL than the doubled quote.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// An instant as SQL spells it.
-pub(super) fn instant(ms: i64) -> String {
-    format!("to_timestamp_millis({ms})")
-}
-
-/// A column of times (microseconds) in Unix ms, as SQL spells it.
-pub(super) fn unix_ms(column: &str) -> String {
-    format!("cast({column} as bigint) / 1000")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! By what jobs are put together.
 
-use super::filter::literal;
 use crate::error::{Error, Result};
+use crate::query::sql::spell::literal;
 
 /// What the jobs of one group have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

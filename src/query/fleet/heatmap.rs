@@ -1,9 +1,10 @@
 //! The hours of a week: when jobs queue, when machines are busy.
 
-use super::filter::{FleetFilter, unix_ms};
+use super::filter::FleetFilter;
 use super::measure::{Aggregate, Measure};
 use super::rows::{Rows, count, number};
 use crate::error::Result;
+use crate::query::sql::spell::unix_ms;
 use arrow_array::RecordBatch;
 
 /// Hours in a week.

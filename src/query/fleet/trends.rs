@@ -1,11 +1,12 @@
 //! Trends: a number of jobs over time, per group.
 
-use super::filter::{FleetFilter, unix_ms};
+use super::filter::FleetFilter;
 use super::grouping::{Group, GroupBy, spell};
 use super::measure::{Aggregate, Measure};
 use super::rows::{Rows, count, number};
 use super::{Filters, group_filters};
 use crate::error::Result;
+use crate::query::sql::spell::unix_ms;
 use arrow_array::RecordBatch;
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 //! Date by date, each one query and one consistent view; nothing is held but the batch that is being
 //! written. A reader that was cut off goes on from the last date that it has. Called by `http`.
 
+use super::spell::literal;
 use super::writer::{TableFormat, TableWriter};
 use super::{Engine, QueryLimits};
 use crate::error::{Error, Result};
@@ -93,7 +94,7 @@ impl ExportRequest {
             "date >= date '{}' and date < date '{}' and {}",
             self.dates.start,
             self.dates.end,
-            self.of_project("project")
+            self.of_project()
         )
     }
 
@@ -104,13 +105,13 @@ impl ExportRequest {
                 "project_key in (select project_key from jobs where {})",
                 self.condition()
             ),
-            _ => self.of_project("project"),
+            _ => self.of_project(),
         }
     }
 
-    fn of_project(&self, column: &str) -> String {
+    fn of_project(&self) -> String {
         match &self.project {
-            Some(path) => format!("{column} = '{}'", path.replace('\'', "''")),
+            Some(path) => format!("project = {}", literal(path)),
             None => "true".to_owned(),
         }
     }

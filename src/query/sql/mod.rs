@@ -22,6 +22,7 @@ mod running;
 mod runs;
 mod session;
 mod size;
+pub(super) mod spell;
 mod sum;
 mod tables;
 #[cfg(test)]

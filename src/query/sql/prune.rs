@@ -6,6 +6,7 @@ use crate::archive::scan::{Bound, ColumnBounds, SegmentRef, StoredKind, Table, U
 use crate::archive::scan::{job_columns, sample_columns};
 use crate::limits;
 use crate::num;
+use crate::time::TimestampMs;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, BooleanArray, Date32Array, Int64Array, StringViewArray, UInt64Array,
 };
@@ -19,6 +20,9 @@ use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicate
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// The column of the jobs' ends, that the index bounds for whole segments.
+const ENDS: &str = "finished_at";
 
 /// What a filter says of containers of rows.
 #[derive(Debug, Clone)]
@@ -166,6 +170,15 @@ impl Container<'_> {
         match self {
             Self::Segment(segment) => match own.make {
                 Make::Date => Some(exactly(i64::from(segment.date().0))),
+                Make::Stored(_) | Make::Fact(_) if own.name == ENDS => {
+                    let (first, last) = segment.ends()?;
+                    let micros = |time: TimestampMs| Bound::Int(time.0.saturating_mul(1_000));
+                    Some(ColumnBounds {
+                        min: Some(micros(first)),
+                        max: Some(micros(last)),
+                        nulls: None,
+                    })
+                }
                 _ => None,
             },
             Self::Unit(unit) => match own.make {
@@ -235,12 +248,12 @@ impl Known<'_> {
             let days = integers.iter().map(|day| i32::try_from(day?).ok());
             return Some(Arc::new(days.collect::<Date32Array>()));
         }
-        let columns = match self.table.base {
-            Table::Jobs => job_columns(),
-            Table::Samples => sample_columns(),
+        let stored = match (&own.make, self.table.base) {
+            (Make::Fact(fact), _) => job_columns().get(*fact),
+            (_, Table::Jobs) => job_columns().get(self.table.stored(column)?),
+            (_, Table::Samples) => sample_columns().get(self.table.stored(column)?),
         };
-        let kind = &columns.get(self.table.stored(column)?)?.kind;
-        as_column(kind, integers)
+        as_column(&stored?.kind, integers)
     }
 }
 

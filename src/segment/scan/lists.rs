@@ -24,8 +24,7 @@ pub fn read_list(
     rows: Range<usize>,
 ) -> Result<ArrayRef> {
     let failed = parquet_error("reading a list column");
-    let metadata =
-        ArrowReaderMetadata::try_new(Arc::clone(&file.metadata), ArrowReaderOptions::new());
+    let metadata = ArrowReaderMetadata::try_new(file.indexed()?, ArrowReaderOptions::new());
     let metadata = metadata.map_err(parquet_error("reading the schema of a jobs file"))?;
     let schema = file.metadata.file_metadata().schema_descr();
     let selection = vec![

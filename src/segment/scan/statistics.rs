@@ -3,8 +3,8 @@
 use super::is_all_null;
 use crate::num;
 use crate::segment::VerifiedFile;
+use parquet::basic::Type;
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::page_index::column_index::{ColumnIndexMetaData, PrimitiveColumnIndex};
 use parquet::file::statistics::Statistics;
 use std::ops::Range;
 
@@ -75,12 +75,15 @@ pub fn page_bounds(
     if is_all_null(own.columns().get(leaf)?) {
         return None;
     }
-    let locations = metadata
-        .offset_index()?
-        .get(group)?
-        .get(leaf)?
-        .page_locations();
-    let index = metadata.column_index()?.get(group)?.get(leaf)?;
+    let is_integer = matches!(
+        own.columns().get(leaf)?.column_type(),
+        Type::INT32 | Type::INT64
+    );
+    if !is_integer {
+        return None;
+    }
+    let locations = file.page_locations(group, leaf).ok()?;
+    let bounds = file.page_bounds(group, leaf)?;
     let first_row = |number: usize| {
         let page = locations.get(number)?;
         Some(num::to_usize(page.first_row_index.unsigned_abs()))
@@ -88,24 +91,14 @@ pub fn page_bounds(
     let pages = (0..locations.len()).map(|number| {
         let from = first_row(number)?;
         let to = first_row(number + 1).unwrap_or(rows);
-        let bounds = match index {
-            ColumnIndexMetaData::INT32(index) => integers(index, number, |value| i64::from(*value)),
-            ColumnIndexMetaData::INT64(index) => integers(index, number, |value| *value),
-            _ => ColumnBounds::default(),
+        let extremes = bounds.extremes.get(number)?;
+        let nulls = bounds.nulls.as_ref().and_then(|nulls| nulls.get(number));
+        let bounds = ColumnBounds {
+            min: extremes.map(|(least, _)| Bound::Int(least)),
+            max: extremes.map(|(_, most)| Bound::Int(most)),
+            nulls: nulls.map(|nulls| nulls.unsigned_abs()),
         };
         Some((from..to, bounds))
     });
     pages.collect()
-}
-
-fn integers<T>(
-    index: &PrimitiveColumnIndex<T>,
-    page: usize,
-    widen: impl Fn(&T) -> i64,
-) -> ColumnBounds {
-    ColumnBounds {
-        min: index.min_value(page).map(|value| Bound::Int(widen(value))),
-        max: index.max_value(page).map(|value| Bound::Int(widen(value))),
-        nulls: index.null_count(page).map(|nulls| nulls.unsigned_abs()),
-    }
 }
