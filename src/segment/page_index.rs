@@ -13,7 +13,11 @@ use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+/// What the places of one leaf take beside themselves.
+const LOCATIONS_OVERHEAD: usize = 64;
 
 /// Row group and leaf.
 type Place = (usize, usize);
@@ -26,7 +30,9 @@ pub(super) struct PageIndex {
     offset: u64,
     locations: RwLock<HashMap<Place, Arc<[PageLocation]>>>,
     /// Metadata with the index in the library's form.
-    pub(super) whole: OnceLock<Arc<ParquetMetaData>>,
+    whole: OnceLock<Arc<ParquetMetaData>>,
+    /// Memory that all of it takes.
+    memory: AtomicUsize,
 }
 
 /// What the index says of an integer column, page by page.
@@ -71,23 +77,27 @@ impl PageIndex {
             offset,
             locations: RwLock::default(),
             whole: OnceLock::new(),
+            memory: AtomicUsize::new(len),
         }
     }
 
-    /// The encoded index.
-    pub(super) fn bytes(&self) -> (Bytes, u64) {
-        (self.bytes.clone(), self.offset)
+    /// The metadata with the index in the library's form; `make` gets the encoded index and where in the
+    /// file it begins, and is asked once.
+    pub(super) fn whole(
+        &self,
+        make: impl FnOnce(Bytes, u64) -> Result<ParquetMetaData>,
+    ) -> Result<Arc<ParquetMetaData>> {
+        if let Some(whole) = self.whole.get() {
+            return Ok(Arc::clone(whole));
+        }
+        let whole = make(self.bytes.clone(), self.offset)?;
+        self.memory.fetch_add(whole.memory_size(), Relaxed);
+        Ok(Arc::clone(self.whole.get_or_init(|| Arc::new(whole))))
     }
 
-    /// Memory that it takes.
+    /// Memory that it takes, in bytes.
     pub(super) fn memory(&self) -> usize {
-        let known = self
-            .locations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let pages: usize = known.values().map(|pages| pages.len()).sum();
-        let whole = self.whole.get().map_or(0, |whole| whole.memory_size());
-        self.bytes.len() + pages * size_of::<PageLocation>() + known.len() * 64 + whole
+        self.memory.load(Relaxed)
     }
 
     fn part(&self, offset: Option<i64>, len: Option<i32>) -> Option<&[u8]> {
@@ -119,6 +129,8 @@ impl PageIndex {
         let pages = offset_index(encoded.ok_or_else(missing)?)
             .map_err(parquet_error("reading a page index"))?;
         let pages: Arc<[PageLocation]> = pages.into();
+        self.memory
+            .fetch_add(size_of_val(&*pages) + LOCATIONS_OVERHEAD, Relaxed);
         let mut known = self
             .locations
             .write()

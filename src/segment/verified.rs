@@ -117,6 +117,8 @@ pub struct VerifiedFile {
     /// Its footer, without the page index.
     pub metadata: Arc<ParquetMetaData>,
     index: Arc<PageIndex>,
+    /// What the footer takes: looking at all of it for every question would cost more than the question.
+    footer_memory: usize,
 }
 
 impl VerifiedFile {
@@ -142,8 +144,9 @@ impl VerifiedFile {
             .parse_and_finish(&tail)
             .map_err(parquet_error("parsing a footer"))?;
         let file = Self {
-            store,
+            footer_memory: metadata.memory_size() + store.digests.memory(),
             index: Arc::new(PageIndex::new(&metadata, &tail.bytes, offset)),
+            store,
             metadata: Arc::new(metadata),
         };
         file.check_format()?;
@@ -186,28 +189,25 @@ impl VerifiedFile {
     /// # Errors
     /// `Data` if the index is damaged.
     pub fn indexed(&self) -> Result<Arc<ParquetMetaData>> {
-        if let Some(whole) = self.index.whole.get() {
-            return Ok(Arc::clone(whole));
-        }
-        let (bytes, offset) = self.index.bytes();
-        let metadata = (*self.metadata).clone();
-        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
-            .with_page_index_policy(PageIndexPolicy::Optional);
-        let whole = reader
-            .read_page_indexes(&Tail {
-                bytes,
-                offset,
-                file_len: self.store.len(),
-            })
-            .and_then(|()| reader.finish())
-            .map_err(parquet_error("reading a page index"))?;
-        Ok(Arc::clone(self.index.whole.get_or_init(|| Arc::new(whole))))
+        self.index.whole(|bytes, offset| {
+            let metadata = (*self.metadata).clone();
+            let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+                .with_page_index_policy(PageIndexPolicy::Optional);
+            reader
+                .read_page_indexes(&Tail {
+                    bytes,
+                    offset,
+                    file_len: self.store.len(),
+                })
+                .and_then(|()| reader.finish())
+                .map_err(parquet_error("reading a page index"))
+        })
     }
 
     /// Memory that footer and index take, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.metadata.memory_size() + self.index.memory() + self.store.digests.memory()
+        self.footer_memory + self.index.memory()
     }
 
     /// Length in bytes.

@@ -270,9 +270,11 @@ fn from_integers(kind: &DataType, found: impl Iterator<Item = Option<i64>>) -> R
 }
 
 fn states(groups: Vec<Values>) -> ArrayRef {
-    let mut states = LargeBinaryBuilder::new();
-    for group in groups {
-        states.append_value(group.into_blocks());
+    let blocks: Vec<Vec<u8>> = groups.into_iter().map(Values::into_blocks).collect();
+    let bytes = blocks.iter().map(Vec::len).sum();
+    let mut states = LargeBinaryBuilder::with_capacity(blocks.len(), bytes);
+    for own in blocks {
+        states.append_value(own);
     }
     Arc::new(states.finish())
 }
