@@ -1,13 +1,13 @@
 //! Grouping by keys that come in runs: all samples of a job have one project, one runner and one day.
 //!
 //! The first stage of an aggregation over such keys. It finds the runs of a batch by comparing
-//! neighbours, looks a group up once per run instead of once per row, and hands rows to DataFusion's own
-//! accumulators (and ours). Its output is that of the stage it replaces, so that the last stage, which
+//! neighbours, computes the keys and looks a group up once per run instead of once per row, and hands rows
+//! to DataFusion's own accumulators (and ours). Its output is that of the stage it replaces, so that the last stage, which
 //! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
 
 use super::exec::ScanExec;
 use datafusion::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{partition, take};
+use datafusion::arrow::compute::{partition, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::common::config::ConfigOptions;
@@ -20,7 +20,8 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -106,6 +107,10 @@ impl RunsExec {
             .iter()
             .map(|(key, _)| Arc::clone(key))
             .collect();
+        // A key is computed once for a run: it must be a function of what it looks at, and look at something.
+        let computed =
+            |key: &Arc<dyn PhysicalExpr>| !is_volatile(key) && all_in_runs(stage.input(), key);
+        let looks = keys.iter().any(|key| !collect_columns(key).is_empty());
         let simple = *stage.mode() == AggregateMode::Partial
             && group_by.is_single()
             && !keys.is_empty()
@@ -115,7 +120,7 @@ impl RunsExec {
             .iter()
             .all(|own| own.groups_accumulator_supported() && own.order_bys().is_empty());
         let input = stage.input();
-        if !simple || !supported || !keys.iter().all(|key| all_in_runs(input, key)) {
+        if !simple || !supported || !looks || !keys.iter().all(computed) {
             return None;
         }
         Some(Self {
@@ -247,6 +252,9 @@ impl Stage {
 
 /// The groups that were seen, and what is known of them.
 struct Groups {
+    /// Columns of the input that keys are made of.
+    key_columns: Vec<usize>,
+    /// Over those columns.
     keys: Vec<Arc<dyn PhysicalExpr>>,
     aggregates: Vec<Arc<AggregateFunctionExpr>>,
     arguments: Vec<Vec<Arc<dyn PhysicalExpr>>>,
@@ -268,8 +276,22 @@ impl Groups {
             .keys
             .iter()
             .map(|key| Ok(SortField::new(key.data_type(&schema)?)));
+        let mut key_columns: Vec<usize> = exec
+            .keys
+            .iter()
+            .flat_map(collect_columns)
+            .map(|column| column.index())
+            .collect();
+        key_columns.sort_unstable();
+        key_columns.dedup();
+        let looked_at = Arc::new(schema.project(&key_columns)?);
+        let keys = exec
+            .keys
+            .iter()
+            .map(|key| reassign_expr_columns(Arc::clone(key), &looked_at));
         let mut own = Self {
-            keys: exec.keys.clone(),
+            keys: keys.collect::<Result<_>>()?,
+            key_columns,
             arguments: exec
                 .aggregates
                 .iter()
@@ -309,12 +331,7 @@ impl Groups {
     /// Adds a batch; says whether there is memory for more.
     fn add(&mut self, batch: &RecordBatch) -> Result<bool> {
         let rows = batch.num_rows();
-        let keys: Vec<ArrayRef> = self
-            .keys
-            .iter()
-            .map(|key| key.evaluate(batch)?.into_array(rows))
-            .collect::<Result<_>>()?;
-        self.look_up(&keys)?;
+        self.look_up(batch)?;
         let groups = self.rows.len();
         let own = self
             .accumulators
@@ -340,19 +357,23 @@ impl Groups {
         Ok(self.reservation.try_resize(bytes).is_ok())
     }
 
-    /// The group of each row, in `group_of`.
-    fn look_up(&mut self, keys: &[ArrayRef]) -> Result<()> {
+    /// The group of each row, in `group_of`. Keys are computed for the first row of each run of what they
+    /// are made of: a month is not made of the same date a million times.
+    fn look_up(&mut self, batch: &RecordBatch) -> Result<()> {
         self.group_of.clear();
-        let runs = partition(keys)?.ranges();
+        let looked_at = batch.project(&self.key_columns)?;
+        let runs = partition(looked_at.columns())?.ranges();
         let starts = runs
             .iter()
             .map(|run| u32::try_from(run.start).unwrap_or(u32::MAX));
         let starts = UInt32Array::from_iter_values(starts);
-        let firsts: Vec<ArrayRef> = keys
+        let firsts = take_record_batch(&looked_at, &starts)?;
+        let keys: Vec<ArrayRef> = self
+            .keys
             .iter()
-            .map(|key| take(key, &starts, None))
-            .collect::<Result<_, _>>()?;
-        let firsts = self.converter.convert_columns(&firsts)?;
+            .map(|key| key.evaluate(&firsts)?.into_array(runs.len()))
+            .collect::<Result<_>>()?;
+        let firsts = self.converter.convert_columns(&keys)?;
         for (run, key) in runs.into_iter().zip(firsts.iter()) {
             let key = key.owned();
             let group = match self.known.get(&key) {

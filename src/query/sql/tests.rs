@@ -323,6 +323,8 @@ fn filters_leave_out_segments_and_nothing_that_passes() {
         ("date = '2026-03-02'", 10),
         ("date >= '2026-03-02' and date < '2026-03-04'", 20),
         ("started_at >= '2026-03-03T00:00:00Z'", 20),
+        ("finished_at >= '2026-03-03T00:00:00Z'", 20),
+        ("finished_at < '2026-03-03T00:00:00Z'", 20),
         ("started_at < '2026-03-01T00:05:00Z'", 5),
         ("source = 'nobody'", 0),
         ("project = 'acme/project-3'", 8),
@@ -336,17 +338,64 @@ fn filters_leave_out_segments_and_nothing_that_passes() {
         let sql = format!("select count(*) from jobs where {filter}");
         assert_eq!(world.integers(&sql), [Some(jobs)], "{filter}");
     }
-    let plan = text(
-        world
-            .run("explain select count(job) from samples where date = '2026-03-02'")
-            .column(1),
-    );
-    let plan = plan.into_iter().flatten().collect::<String>();
+    let plan_of = |sql: &str| {
+        let plan = text(world.run(&format!("explain {sql}")).column(1));
+        plan.into_iter().flatten().collect::<String>()
+    };
+    let ends = "finished_at >= '2026-03-02T00:00:00Z' and finished_at < '2026-03-03T00:00:00Z'";
+    for table in ["jobs", "job_samples"] {
+        let plan = plan_of(&format!("select count(job) from {table} where {ends}"));
+        assert!(plan.contains("segments=1 of 3"), "{plan}");
+    }
+    let plan = plan_of("select count(job) from samples where date = '2026-03-02'");
     assert!(plan.contains("segments=1 of 3"), "{plan}");
     assert!(
         !plan.contains(&*world._root.path().to_string_lossy()),
         "{plan}"
     );
+}
+
+#[test]
+fn keys_that_are_computed_once_per_run_are_those_of_every_row() {
+    let mut world = World::new();
+    world.put(0..40);
+    world.archive.seal_all().unwrap();
+    world.put(40..60);
+    let texts = |sql: &str| -> Vec<String> {
+        let answer = world.run(sql);
+        let columns = answer.columns().iter();
+        let columns: Vec<_> = columns
+            .map(|column| text(&cast(column, &DataType::Utf8).unwrap()))
+            .collect();
+        let row = |row: usize| {
+            columns
+                .iter()
+                .map(move |column| format!("{:?}", column[row]))
+        };
+        (0..answer.num_rows())
+            .map(|number| row(number).collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    // The same groups, by keys of runs and by keys that are computed row by row first.
+    let by = |keys: &str, from: &str| {
+        format!(
+            "select {keys}, count(*), min(ts), sum(job) from {from} group by {keys} order by {keys}"
+        )
+    };
+    let keys = "date_trunc('month', date), concat(project, '/', coalesce(name, '-'))";
+    let plan = texts(&format!("explain {}", by(keys, "job_samples"))).join("");
+    assert!(plan.contains("RunsExec"), "{plan}");
+    let rows = format!("(select {keys} as k, job, ts from job_samples limit 1000000000)")
+        .replace(", concat", " as m, concat");
+    let row_by_row = by("m, k", &rows);
+    assert!(
+        !texts(&format!("explain {row_by_row}"))
+            .join("")
+            .contains("RunsExec")
+    );
+    let found = texts(&by(keys, "job_samples"));
+    assert!(found.len() > 5);
+    assert_eq!(found, texts(&row_by_row));
 }
 
 #[test]
