@@ -213,6 +213,11 @@ impl<'a> Block<'a> {
     pub(super) fn read(&self, values: &mut Vec<i64>, weights: &mut Vec<u64>) {
         values.clear();
         weights.clear();
+        self.append(values, weights);
+    }
+
+    /// As [`Block::read`], behind what is there.
+    pub(super) fn append(&self, values: &mut Vec<i64>, weights: &mut Vec<u64>) {
         match (self.kind, self.body) {
             (PLAIN, [shift, width, packed @ ..]) => {
                 let (min, shift) = (self.min, u32::from(*shift));

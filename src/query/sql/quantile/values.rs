@@ -339,7 +339,15 @@ impl Search<'_> {
         if is_plain {
             // Each value weighs 1: the rank is a position, and nothing need be sorted for it.
             let mut found = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
-            self.within(low, high, |value, _| found.push(value));
+            let is_whole = |own: &Block<'_>| low <= own.min && own.max <= high;
+            if !self.mixed && self.blocks.iter().all(is_whole) {
+                let mut none = Vec::new();
+                self.blocks
+                    .iter()
+                    .for_each(|own| own.append(&mut found, &mut none));
+            } else {
+                self.within(low, high, |value, _| found.push(value));
+            }
             let last = found.len().checked_sub(1)?;
             let position = usize::try_from(rank - below).unwrap_or(usize::MAX);
             let (_, value, _) = found.select_nth_unstable(position.saturating_sub(1).min(last));
