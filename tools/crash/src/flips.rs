@@ -117,12 +117,8 @@ impl Damage {
 
 /// The part `flips`.
 pub(crate) fn run(size: Size, seed: u64, omit: &str) -> Result<Report> {
-    worker::omit(omit)?;
-    let report = damages(size, seed, omit);
-    for name in omit.split(',').filter(|name| !name.is_empty()) {
-        fail::remove(name);
-    }
-    report
+    let _mutant = worker::Omitted::new(omit)?;
+    damages(size, seed, omit)
 }
 
 fn damages(size: Size, seed: u64, omit: &str) -> Result<Report> {

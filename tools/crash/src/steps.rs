@@ -80,6 +80,8 @@ fn one(step: &str, action: &str, at: u64, seed: u64, omit: &str) -> Result<(bool
         .with("at", at)
         .with("seed", seed ^ 1);
     let reached = live(&broken, &mut wrong)?;
+    // The process that recovers is of the same engine.
+    let _mutant = worker::Omitted::new(omit)?;
     wrong.extend(worker::examine(
         work.path(),
         &Oracle::read(&work.oracle())?,

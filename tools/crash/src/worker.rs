@@ -75,6 +75,26 @@ pub(crate) fn omit(names: &str) -> Result<()> {
     Ok(())
 }
 
+/// Precautions that are left out in the lab's own process, until it is dropped: the next mutant is another
+/// one.
+pub(crate) struct Omitted<'a>(&'a str);
+
+impl<'a> Omitted<'a> {
+    pub(crate) fn new(names: &'a str) -> Result<Self> {
+        omit(names)?;
+        Ok(Self(names))
+    }
+}
+
+impl Drop for Omitted<'_> {
+    fn drop(&mut self) {
+        self.0
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .for_each(fail::remove);
+    }
+}
+
 struct Worker {
     root: PathBuf,
     world: World,
