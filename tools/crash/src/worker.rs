@@ -183,11 +183,24 @@ fn refused(archive: &Archive, error: &Error) {
     }
 }
 
-/// Seals, or compacts and removes what was replaced.
-fn make_segments(archive: &Archive, compacts: bool) {
+/// Seals, or compacts and removes what was replaced; a reader that began before keeps its files meanwhile.
+fn make_segments(archive: &Archive, root: &Path, compacts: bool) {
     let made = if compacts {
+        let pin = archive.pin_files();
+        let live = archive
+            .live_segments(None)
+            .map_or_else(|_| Vec::new(), |found| found.0);
+        let paths = live
+            .into_iter()
+            .flat_map(|own| [own.samples_path, own.jobs_path]);
+        let before: Vec<PathBuf> = paths.map(|path| root.join("data").join(path)).collect();
         let compacted = archive.compact(Haste::All, &|| Ok(()));
-        compacted.and_then(|_| archive.remove_obsolete().map(|_| ()))
+        let removed = compacted.and_then(|_| archive.remove_obsolete());
+        for path in before.iter().filter(|path| !path.exists()) {
+            say(&format!("wrong {} went under a reader", path.display()));
+        }
+        drop(pin);
+        removed.and_then(|_| archive.remove_obsolete().map(|_| ()))
     } else {
         archive.seal_all().map(|_| ())
     };
@@ -237,9 +250,11 @@ impl Worker {
             12..=14 => self.repeat(archive)?,
             15..=18 => {
                 let compacts = self.rng.bool();
+                let root = self.root.clone();
+                let root = root.as_path();
                 std::thread::scope(|scope| {
                     // Events and reads go on while segments are made.
-                    scope.spawn(move || make_segments(archive, compacts));
+                    scope.spawn(move || make_segments(archive, root, compacts));
                     for _ in 0..self.rng.u8(..4) {
                         self.batch(archive)?;
                         self.look(archive);
