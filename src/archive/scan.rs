@@ -21,7 +21,7 @@ use super::Archive;
 use super::readers::FilePin;
 use super::segments::OpenSegment;
 use super::visible::{Sight, Visibility};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
 use crate::model::id::{JobKey, ProjectKey};
@@ -153,11 +153,9 @@ impl ScanView {
     /// `Data` if the segment is damaged, `Unavailable` if it cannot be read.
     pub fn units(&self, segment: &SegmentRef, table: Table) -> Result<Vec<Unit>> {
         let open = self.open(segment)?;
-        let file = open.file(table);
-        if let Err(error) = &file {
-            self.archive.suspects.report(segment.id, error);
-        }
-        let file = file?;
+        let file = open
+            .file(table)
+            .inspect_err(|error| self.suspect(segment, error))?;
         let changes = self.changes(segment)?;
         let groups = 0..file.metadata.num_row_groups();
         let mut units: Vec<Unit> = groups
@@ -178,10 +176,11 @@ impl ScanView {
     /// Opens a segment; the scrubber is told if that shows damage.
     fn open(&self, segment: &SegmentRef) -> Result<Arc<OpenSegment>> {
         let open = self.archive.open_known(segment.id, &segment.entry);
-        if let Err(error) = &open {
-            self.archive.suspects.report(segment.id, error);
-        }
-        open
+        open.inspect_err(|error| self.suspect(segment, error))
+    }
+
+    fn suspect(&self, segment: &SegmentRef, error: &Error) {
+        self.archive.suspects.report(segment.id, error);
     }
 
     /// What is seen of a job of a segment; `None` if nothing is.

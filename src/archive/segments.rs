@@ -63,35 +63,38 @@ pub(super) fn sequence_of(path: &Path) -> Option<u64> {
 pub(super) struct OpenSegment {
     jobs: JobsFile,
     samples: Unopened<VerifiedFile>,
-    samples_5m: Option<Unopened<CoarseFile>>,
+    /// Of no use in a segment that has none.
+    samples_5m: Unopened<CoarseFile>,
 }
 
 /// A file that is opened when it is asked for.
 #[derive(Debug)]
 struct Unopened<F> {
     path: PathBuf,
-    digests: Digests,
     open: OnceLock<F>,
 }
 
 impl<F> Unopened<F> {
-    fn new(path: PathBuf, digests: Digests) -> Self {
+    fn new(path: PathBuf) -> Self {
         let open = OnceLock::new();
-        Self {
-            path,
-            digests,
-            open,
-        }
+        Self { path, open }
     }
 
-    /// The file, its footer checked.
-    fn get(&self, make: impl FnOnce(VerifiedFile) -> Result<F>) -> Result<&F> {
+    /// The file, its footer checked; `None` if there are no digests of it.
+    fn get(
+        &self,
+        digests: impl FnOnce() -> Result<Option<Digests>>,
+        make: impl FnOnce(VerifiedFile) -> Result<F>,
+    ) -> Result<Option<&F>> {
         if let Some(open) = self.open.get() {
-            return Ok(open);
+            return Ok(Some(open));
         }
+        let Some(digests) = digests()? else {
+            return Ok(None);
+        };
         let file = ReadFile::open(&self.path)?;
-        let file = make(VerifiedFile::open(file, self.digests.clone())?)?;
-        Ok(self.open.get_or_init(|| file))
+        let file = make(VerifiedFile::open(file, digests)?)?;
+        Ok(Some(self.open.get_or_init(|| file)))
     }
 }
 
@@ -101,10 +104,9 @@ impl OpenSegment {
         let file = dir.open_file(Table::Jobs, date, name)?;
         let jobs = JobsFile::new(VerifiedFile::open(file, jobs)?);
         let path = |table| dir.file_path(table, date, name);
-        let samples_5m = jobs.samples_5m_digests()?;
         Ok(Self {
-            samples: Unopened::new(path(Table::Samples), jobs.samples_digests()?),
-            samples_5m: samples_5m.map(|digests| Unopened::new(path(Table::Samples5m), digests)),
+            samples: Unopened::new(path(Table::Samples)),
+            samples_5m: Unopened::new(path(Table::Samples5m)),
             jobs,
         })
     }
@@ -112,7 +114,9 @@ impl OpenSegment {
     /// Memory that its footers and indexes take, in bytes.
     fn memory(&self) -> usize {
         let samples = self.samples.open.get().map_or(0, VerifiedFile::memory);
-        self.jobs.file().memory() + self.samples.digests.memory() + samples
+        let slices = self.samples_5m.open.get();
+        let slices = slices.map_or(0, |file| file.file().memory());
+        self.jobs.file().memory() + samples + slices
     }
 
     /// Its jobs file.
@@ -122,13 +126,15 @@ impl OpenSegment {
 
     /// Its samples file.
     pub(super) fn samples(&self) -> Result<&VerifiedFile> {
-        self.samples.get(Ok)
+        let digests = || self.jobs.samples_digests().map(Some);
+        let missing = || Error::internal("a segment without samples");
+        self.samples.get(digests, Ok)?.ok_or_else(missing)
     }
 
     /// Its samples_5m file, if there is one.
     pub(super) fn samples_5m(&self) -> Result<Option<&CoarseFile>> {
-        let file = self.samples_5m.as_ref();
-        file.map(|file| file.get(CoarseFile::new)).transpose()
+        let digests = || self.jobs.samples_5m_digests();
+        self.samples_5m.get(digests, CoarseFile::new)
     }
 
     /// The slices of a job whose samples went; none if there are none.
