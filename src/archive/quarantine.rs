@@ -26,7 +26,7 @@ use crate::model::state::Reason;
 use crate::num;
 use crate::segment::VerifiedFile;
 use crate::segment::digest::Digests;
-use crate::segment::dir::Table;
+use crate::segment::dir::{ReadFile, Table};
 use crate::segment::jobs::JobsFile;
 use crate::time::TimestampMs;
 
@@ -162,7 +162,7 @@ impl Archive {
             let entry = quarantined.entry.as_ref();
             let known = entry.ok_or_else(|| Error::data("segment_digests", "none are known"))?;
             let digests = Digests::decode(&known.jobs_digests)?;
-            let file = VerifiedFile::open(self.dir.open_path(&path)?, digests)?;
+            let file = VerifiedFile::open(ReadFile::open(&path)?, digests)?;
             Ok(JobsFile::new(file))
         };
         let Ok(file) = open() else {

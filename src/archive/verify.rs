@@ -8,7 +8,7 @@
 //! | invariant | what is checked |
 //! |---|---|
 //! | AR-1 | every segment of the index has both files, and no file is there that the index does not name |
-//! | AR-2 | every row of a jobs file is the row its job's entry points to, and every sealed entry has its row; a staged profile belongs to one archived record, and an archived record has one |
+//! | AR-2 | every row of a jobs file is the row its job's entry points to, and every sealed entry has its row; a segment's jobs end when its entry says; a staged profile belongs to one archived record, and an archived record has one |
 //! | AR-3 | a job waits exactly if it stands in the queue, at the time its record says |
 //! | AR-4, AR-5 | every file equals its digest, every page that is read its own |
 //! | AR-6 | (deep) a stored summary equals the one computed from the stored samples |
@@ -28,7 +28,7 @@ use crate::index::keys::jobs::{JobEntry, Jobs, SealedJob};
 use crate::index::keys::obsolete::ObsoleteSegments;
 use crate::index::keys::pending::{Pending, PendingKey};
 use crate::index::keys::quarantine::Quarantine;
-use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
+use crate::index::keys::segments::{SegmentEntry, SegmentId, SegmentInfo, Segments};
 use crate::index::keys::staged::Staged;
 use crate::invariant::InvariantId;
 use crate::limits;
@@ -36,7 +36,7 @@ use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::{JobKey, JobRef};
 use crate::model::record::JobRecord;
 use crate::num;
-use crate::segment::dir::Table;
+use crate::segment::dir::{ReadFile, Table};
 use crate::segment::jobs as jobs_file;
 use crate::segment::runs::Run;
 use std::cmp::Ordering;
@@ -347,7 +347,7 @@ impl Check<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let named = id_of(path).and_then(|(id, _)| archive.index.get::<Segments>(&id).ok());
-        named.flatten().is_some() || archive.dir.open_path(path).is_err()
+        named.flatten().is_some() || ReadFile::open(path).is_err()
     }
 
     /// What is to be removed is named by nothing that is served.
@@ -419,7 +419,7 @@ impl Check<'_> {
         }
         self.found.sample_rows += rows;
         self.slices(id, entry, segment, &runs)?;
-        let mut jobs = 0u64;
+        let (mut jobs, mut ends) = (0u64, None);
         let mut last: Option<SummarisedRow> = None;
         while jobs < entry.info.jobs {
             let batch = segment.job_rows(jobs, entry.info.jobs)?;
@@ -437,6 +437,8 @@ impl Check<'_> {
                 }
                 self.row(id, jobs, &row, &mut runs, segment, deep)?;
                 jobs += 1;
+                let known = ends.into_iter().flat_map(|(first, last)| [first, last]);
+                ends = SegmentInfo::span(known.chain(row.row.facts.finished_at));
                 last = Some(row);
             }
         }
@@ -444,6 +446,13 @@ impl Check<'_> {
             let message = format!(
                 "segment {} of {} has {jobs} jobs and {rows} samples, the index says {} and {}",
                 id.seq, id.date, entry.info.jobs, entry.info.rows
+            );
+            self.found.broken(InvariantId::Ar2, message);
+        }
+        if entry.info.ends.is_some() && entry.info.ends != ends {
+            let message = format!(
+                "the jobs of segment {} of {} do not end when the index says, by which questions leave it out",
+                id.seq, id.date
             );
             self.found.broken(InvariantId::Ar2, message);
         }

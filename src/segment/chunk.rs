@@ -50,6 +50,8 @@ pub(super) struct ChunkWriter {
     level: ZstdLevel,
     /// Content of the page in the making, before compression.
     plain: Vec<u8>,
+    /// The page behind compression.
+    packed: Vec<u8>,
 }
 
 impl fmt::Debug for ChunkWriter {
@@ -73,6 +75,7 @@ impl ChunkWriter {
             zstd,
             level: ZstdLevel::try_new(level).map_err(parquet_error("starting to compress"))?,
             plain: Vec::new(),
+            packed: Vec::new(),
         })
     }
 
@@ -226,9 +229,9 @@ impl<'w, T: Value> Chunk<'w, T> {
         for entry in entries {
             entry.append_plain(&mut plain);
         }
-        let packed = self.compress(&plain)?;
+        self.compress(&plain)?;
         let page = Page::DictionaryPage {
-            buf: packed.into(),
+            buf: Bytes::copy_from_slice(&self.writer.packed),
             num_values: u32::try_from(entries.len()).map_err(|_| too_large())?,
             encoding: Encoding::PLAIN,
             is_sorted: false,
@@ -281,9 +284,10 @@ impl<'w, T: Value> Chunk<'w, T> {
     ) -> Result<()> {
         let size = |len: usize| u32::try_from(len).map_err(|_| too_large());
         let levels_len = content.len();
-        let packed = self.compress(plain)?;
+        self.compress(plain)?;
+        let packed = &self.writer.packed;
         let is_compressed = packed.len() < plain.len();
-        content.extend_from_slice(if is_compressed { &packed } else { plain });
+        content.extend_from_slice(if is_compressed { packed } else { plain });
         let nulls = rows - values.len();
         let page = Page::DataPageV2 {
             buf: Bytes::from(content),
@@ -331,10 +335,16 @@ impl<'w, T: Value> Chunk<'w, T> {
         self.range = Some((low.min(min), high.max(max)));
     }
 
-    fn compress(&mut self, plain: &[u8]) -> Result<Vec<u8>> {
-        self.writer
-            .zstd
-            .compress(plain)
+    /// Compresses a page into `packed`, whose memory serves for every page: one of its own for each
+    /// would have to be handed out and cleared by the system.
+    fn compress(&mut self, plain: &[u8]) -> Result<()> {
+        let writer = &mut *self.writer;
+        writer.packed.clear();
+        let most = zstd::zstd_safe::compress_bound(plain.len());
+        writer.packed.reserve(most);
+        let compressed = writer.zstd.compress_to_buffer(plain, &mut writer.packed);
+        compressed
+            .map(drop)
             .map_err(ParquetError::from)
             .map_err(parquet_error("compressing a page"))
     }

@@ -223,14 +223,6 @@ impl DataDir {
         ReadFile::open(&self.file_path(table, date, name))
     }
 
-    /// Opens a file wherever it lies below the data directory.
-    ///
-    /// # Errors
-    /// As [`DataDir::open_file`].
-    pub fn open_path(&self, path: &Path) -> Result<ReadFile> {
-        ReadFile::open(path)
-    }
-
     /// All segment files: table, date folder and file name, for finding what no index entry names.
     ///
     /// # Errors
@@ -379,7 +371,7 @@ impl ReadFile {
     /// Opens a segment file.
     ///
     /// # Errors
-    /// `Unavailable` if it is not there or not readable.
+    /// `Data` if it is not there, `Unavailable` for other I/O errors.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let open = || {
             let file = File::open(path)?;

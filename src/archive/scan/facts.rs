@@ -2,11 +2,13 @@
 //! the segment of the same name.
 
 use super::{ScanView, SegmentRef};
+use crate::archive::scrub::Suspects;
 use crate::archive::segments::OpenSegment;
 use crate::error::{Error, Result};
+use crate::index::keys::segments::SegmentId;
 use crate::model::archived::SummarisedRow;
 use crate::num;
-use crate::segment::scan::{self, GroupScan, Scratch, Table, job_columns};
+use crate::segment::scan::{self, GroupScan, Scratch, StoredColumn, Table, job_columns};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, ArrayRef, Int64Array, UInt32Array};
@@ -16,10 +18,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Position of the job's key in the jobs table.
 const JOB: usize = 1;
 
+/// The segment that has the jobs' rows.
+#[derive(Debug)]
+struct Source {
+    id: SegmentId,
+    open: Arc<OpenSegment>,
+    suspects: Suspects,
+}
+
 /// The jobs of a unit's samples, one row each.
 #[derive(Debug)]
 pub struct JobFacts {
-    segment: Option<Arc<OpenSegment>>,
+    source: Option<Source>,
     /// Those that are not as in the file, behind those of the file.
     rows: Vec<Arc<SummarisedRow>>,
     /// Row of each job.
@@ -31,9 +41,13 @@ impl JobFacts {
     /// The jobs of a segment, as they are now.
     pub(super) fn of_segment(view: &ScanView, segment: &SegmentRef) -> Result<Self> {
         let rows = view.changes(segment)?.rows.clone();
-        let segment = view.open(segment)?;
+        let source = Source {
+            id: segment.id,
+            open: view.open(segment)?,
+            suspects: view.archive.suspects.clone(),
+        };
         let mut facts = Self {
-            segment: Some(segment),
+            source: Some(source),
             rows,
             by_job: HashMap::new(),
             columns: Mutex::default(),
@@ -51,7 +65,7 @@ impl JobFacts {
     pub(super) fn of_rows(rows: &[Arc<SummarisedRow>]) -> Self {
         let keys = rows.iter().map(|row| row.row.keys.job.0);
         Self {
-            segment: None,
+            source: None,
             by_job: keys.zip(0..).collect(),
             rows: rows.to_vec(),
             columns: Mutex::default(),
@@ -77,7 +91,7 @@ impl JobFacts {
     /// A column of the jobs table for all rows, as on disk.
     ///
     /// # Errors
-    /// `Data` if the file is damaged, `Unavailable` if it cannot be read.
+    /// `Data` if the file is damaged, which the scrubber is told, `Unavailable` if it cannot be read.
     pub fn column(&self, column: usize) -> Result<ArrayRef> {
         let mut known = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cells) = known.get(&column) {
@@ -92,19 +106,11 @@ impl JobFacts {
         let stored = job_columns()
             .get(column)
             .ok_or_else(|| Error::internal("the jobs table has no such column"))?;
-        let mut parts = Vec::new();
-        if let Some(segment) = &self.segment {
-            let file = segment.file(Table::Jobs)?;
-            let mut scratch = Scratch::new()?;
-            for group in 0..file.metadata.num_row_groups() {
-                let mut scan = GroupScan::new(file, group)?;
-                let rows = 0..scan.rows();
-                parts.push(match super::unit::leaf(file, stored) {
-                    Some(leaf) => scan.column(&mut scratch, leaf, rows)?,
-                    None => arrow_array::new_null_array(&stored.kind.physical(), rows.len()),
-                });
-            }
-        }
+        let mut parts = match &self.source {
+            Some(source) => sealed(&source.open, stored)
+                .inspect_err(|error| source.suspects.report(source.id, error))?,
+            None => Vec::new(),
+        };
         if !self.rows.is_empty() || parts.is_empty() {
             parts.push(scan::job_cells(column, &self.rows)?);
         }
@@ -125,4 +131,23 @@ impl JobFacts {
                 .sum(),
         )
     }
+}
+
+/// A column of a segment's jobs file, row group by row group.
+fn sealed(segment: &OpenSegment, stored: &StoredColumn) -> Result<Vec<ArrayRef>> {
+    let file = segment.file(Table::Jobs)?;
+    let mut scratch = Scratch::new()?;
+    let groups = 0..file.metadata.num_row_groups();
+    let cells = groups.map(|group| {
+        let mut scan = GroupScan::new(file, group)?;
+        let rows = 0..scan.rows();
+        match super::unit::leaf(file, stored) {
+            Some(leaf) => scan.column(&mut scratch, leaf, rows),
+            None => Ok(arrow_array::new_null_array(
+                &stored.kind.physical(),
+                rows.len(),
+            )),
+        }
+    });
+    cells.collect()
 }

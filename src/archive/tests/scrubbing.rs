@@ -130,25 +130,30 @@ fn a_read_that_meets_damage_reports_the_segment_at_once() {
 
 #[test]
 fn a_scan_that_meets_damage_reports_the_segment_too() {
-    let mut held = Held::new(NOW, 2);
-    // The scrubber has begun a rest.
-    held.scrub();
-    flip(&held.file(Table::Samples, 1));
-    let archive = Arc::new(held.bench.archive.take().unwrap());
-    archive.segments.forget_all();
-    assert_eq!(archive.scrub_due().unwrap().problems, 0);
-    let view = archive.scan(&Scope::local_operator()).unwrap();
-    let mut scratch = scan::Scratch::new().unwrap();
-    let mut failed = 0;
-    for segment in view.segments() {
-        for unit in view.units(segment, scan::Table::Samples).unwrap() {
-            let mut reader = unit.reader(&view).unwrap();
-            let rows = 0..reader.rows();
-            failed += usize::from(reader.cells(&mut scratch, 0, rows).is_err());
+    // Samples, and the facts of their jobs beside them.
+    for table in [Table::Samples, Table::Jobs] {
+        let mut held = Held::new(NOW, 2);
+        // The scrubber has begun a rest.
+        held.scrub();
+        flip(&held.file(table, 1));
+        let archive = Arc::new(held.bench.archive.take().unwrap());
+        archive.segments.forget_all();
+        assert_eq!(archive.scrub_due().unwrap().problems, 0);
+        let view = archive.scan(&Scope::local_operator()).unwrap();
+        let mut scratch = scan::Scratch::new().unwrap();
+        let mut failed = 0;
+        for segment in view.segments() {
+            for unit in view.units(segment, scan::Table::Samples).unwrap() {
+                let mut reader = unit.reader(&view).unwrap();
+                let rows = 0..reader.rows();
+                let cells = reader.cells(&mut scratch, 0, rows);
+                let facts = view.facts(&reader).unwrap().column(0);
+                failed += usize::from(cells.is_err()) + usize::from(facts.is_err());
+            }
         }
+        assert_eq!(failed, 1, "{table:?}");
+        assert_eq!(archive.scrub_due().unwrap().problems, 1, "{table:?}");
     }
-    assert_eq!(failed, 1);
-    assert_eq!(archive.scrub_due().unwrap().problems, 1);
 }
 
 #[test]

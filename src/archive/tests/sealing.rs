@@ -1,6 +1,7 @@
 //! Sealing when something is in its way.
 
 use super::*;
+use crate::index::keys::segments::Segments;
 
 #[test]
 fn sealing_waits_for_room_in_a_full_commit_queue() {
@@ -170,4 +171,37 @@ fn sealing_does_not_chase_what_is_staged_meanwhile() {
         assert_eq!(sealed.len(), 1);
         assert!(sealed[0].jobs >= 20, "{sealed:?}");
     });
+}
+
+#[test]
+fn jobs_that_end_outside_of_what_the_index_says_are_found() {
+    let bench = Bench::new();
+    bench.archived(1, 4);
+    bench.archive().seal_all().unwrap();
+    let archive = bench.archive();
+    let mut entries = Vec::new();
+    archive
+        .index
+        .snapshot()
+        .scan::<Segments>(&[], None, |id, entry| {
+            entries.push((id, entry));
+            Ok(true)
+        })
+        .unwrap();
+    let (id, mut entry) = entries.pop().unwrap();
+    let broken = || archive.verify(false, |_, _| {}).unwrap().problems;
+    assert_eq!(broken(), []);
+    // A question would leave the segment out.
+    let earlier = |time: TimestampMs| TimestampMs(time.0 - 86_400_000);
+    entry.info.ends = entry
+        .info
+        .ends
+        .map(|(first, last)| (earlier(first), earlier(last)));
+    let put = archive
+        .committer
+        .run(move |txn| txn.put::<Segments>(&id, &entry));
+    put.unwrap();
+    let found = broken();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.contains("do not end when"), "{found:?}");
 }

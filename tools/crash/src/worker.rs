@@ -64,9 +64,14 @@ fn arm(step: &str, action: &str, at: u64) -> Result<()> {
     armed.map_err(Into::into)
 }
 
+/// The names in `a,b`.
+fn each(names: &str) -> impl Iterator<Item = &str> {
+    names.split(',').filter(|name| !name.is_empty())
+}
+
 /// Leaves precautions out, as `a,b`.
 pub(crate) fn omit(names: &str) -> Result<()> {
-    for name in names.split(',').filter(|name| !name.is_empty()) {
+    for name in each(names) {
         if !tachograph::fault::OMISSIONS.contains(&name) {
             return Err(format!("no omission {name}").into());
         }
@@ -88,10 +93,7 @@ impl<'a> Omitted<'a> {
 
 impl Drop for Omitted<'_> {
     fn drop(&mut self) {
-        self.0
-            .split(',')
-            .filter(|name| !name.is_empty())
-            .for_each(fail::remove);
+        each(self.0).for_each(fail::remove);
     }
 }
 
@@ -251,10 +253,9 @@ impl Worker {
             15..=18 => {
                 let compacts = self.rng.bool();
                 let root = self.root.clone();
-                let root = root.as_path();
                 std::thread::scope(|scope| {
                     // Events and reads go on while segments are made.
-                    scope.spawn(move || make_segments(archive, root, compacts));
+                    scope.spawn(move || make_segments(archive, &root, compacts));
                     for _ in 0..self.rng.u8(..4) {
                         self.batch(archive)?;
                         self.look(archive);

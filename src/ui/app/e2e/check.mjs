@@ -7,6 +7,8 @@ export async function suite(base, checks, options = {}) {
   let failed = 0;
   for (const [name, check, over = {}] of checks) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", timezoneId: "UTC", ...over });
+    // The clock stands still; timers run.
+    if (options.now !== undefined) await context.clock.setFixedTime(options.now);
     const page = await context.newPage();
     const errors = [];
     page.on("pageerror", (error) => errors.push(`page error: ${error.message}`));

@@ -1,6 +1,8 @@
 // Made-up jobs for the browser tests and for looking at the page: every state and every kind of bad input.
 import { readFileSync } from "node:fs";
 
+/** What the browser's clock and the made-up answers call now, a Wednesday: a check must not depend on the day it is run. */
+export const NOW = Date.UTC(2026, 10, 25, 15, 20);
 const START = Date.UTC(2026, 10, 23, 17, 42, 10);
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
@@ -180,7 +182,7 @@ export function scenarios() {
     profile: { ...empty, state: "pending" },
   })]));
   const graded = Object.fromEntries(closedList("Verdict").map(({ word }) => [`verdict-${word}`, () => ({ job: job(`verdict-${word}`, { verdict: word }), profile: profile() })]));
-  const liveStart = Date.now() - 300_000;
+  const liveStart = NOW - 300_000;
   const live = profile({ start: liveStart, seconds: 295, kills: false });
   const nulls = { source: null, job_id: null, state: "archived" };
   for (const key of Object.keys(job("x"))) nulls[key] ??= null;

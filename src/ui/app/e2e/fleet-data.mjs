@@ -1,5 +1,7 @@
 // A made-up fleet for the browser tests, and answers to the fleet's questions in the service's words. Whatever time is
 // asked for has jobs, unless the filters say otherwise; every number is a function of its place, so it comes again.
+import { NOW } from "./data.mjs";
+
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 const GIB = 1024 ** 3;
@@ -122,10 +124,10 @@ export function heatmap(query) {
 }
 
 /** Archived jobs of the last 30 days, for the list. */
-export function archivedJobs(now) {
+export function archivedJobs() {
   return Array.from({ length: 420 }, (_, n) => {
     const group = PROJECTS[Math.floor(hash(`job ${n}`) ** 2 * PROJECTS.length)];
-    const started = now - n * 53 * 60_000 - 600_000;
+    const started = NOW - n * 53 * 60_000 - 600_000;
     const seconds = 20 + Math.round(hash(`long ${n}`) ** 3 * 4000);
     const total = 8 * GIB;
     return {
@@ -140,8 +142,8 @@ export function archivedJobs(now) {
 const unquote = (text) => text.replaceAll("''", "'");
 
 /** As much of SQL as the page sends. Null for anything else. */
-export function sql(query, now) {
-  const jobs = archivedJobs(now);
+export function sql(query) {
+  const jobs = archivedJobs();
   const table = (rows) => {
     const names = rows.length > 0 ? Object.keys(rows[0]) : ["status"];
     return { columns: names.map((name) => ({ name, type: typeof rows[0]?.[name] === "number" ? "DOUBLE" : "VARCHAR" })), rows: rows.map((row) => names.map((name) => row[name])) };
