@@ -238,6 +238,16 @@ fn values(reader: &mut Compact<'_>) -> ParquetResult<Vec<Option<i64>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::archived::SummarisedRow;
+    use crate::segment::dir::{DataDir, Table};
+    use crate::segment::jobs;
+    use crate::segment::properties::ValueEncoding;
+    use crate::segment::samples::{BuiltFile, SamplesWriter};
+    use crate::segment::verified::VerifiedFile;
+    use crate::testkit::jobs::archived_job;
+    use crate::time::Date;
+    use parquet::basic::Type as Physical;
+    use parquet::file::page_index::column_index::ColumnIndexMetaData;
     use proptest::prelude::*;
 
     proptest! {
@@ -246,6 +256,81 @@ mod tests {
             let _outcome = offset_index(&bytes);
             let _outcome = column_index(&bytes);
         }
+    }
+
+    /// What the library reads of a leaf's bounds, in our form.
+    fn of_library(index: &ColumnIndexMetaData) -> PageBounds {
+        fn pairs<'a, T: Copy + Into<i64> + 'a>(
+            least: impl Iterator<Item = Option<&'a T>>,
+            most: impl Iterator<Item = Option<&'a T>>,
+        ) -> Vec<Option<(i64, i64)>> {
+            let pairs = least.zip(most);
+            let wide = |(least, most): (&T, &T)| ((*least).into(), (*most).into());
+            pairs
+                .map(|(least, most)| least.zip(most).map(wide))
+                .collect()
+        }
+        let extremes = match index {
+            ColumnIndexMetaData::INT32(own) => pairs(own.min_values_iter(), own.max_values_iter()),
+            ColumnIndexMetaData::INT64(own) => pairs(own.min_values_iter(), own.max_values_iter()),
+            other => panic!("no integers: {other:?}"),
+        };
+        PageBounds {
+            extremes,
+            nulls: index.null_counts().cloned(),
+        }
+    }
+
+    /// Opens what was built as the file of a table.
+    fn opened(dir: &DataDir, table: Table, built: &BuiltFile) -> VerifiedFile {
+        dir.write_durably(table, Date(1), "a.parquet", &built.bytes)
+            .unwrap();
+        let file = dir.open_file(table, Date(1), "a.parquet").unwrap();
+        VerifiedFile::open(file, built.digests.clone()).unwrap()
+    }
+
+    #[test]
+    fn every_leaf_reads_as_the_library_reads_it() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(root.path()).unwrap();
+        let mut samples = SamplesWriter::new(ValueEncoding::Native, 3).unwrap();
+        let mut rows = Vec::new();
+        // More than one row group, more than one page of each.
+        for number in 1..=70 {
+            let job = archived_job(number, 7, 1_000);
+            samples.push(job.row.keys, &job.profile).unwrap();
+            rows.push(SummarisedRow::compute(job.row, &job.profile));
+        }
+        rows.sort_by(jobs::order);
+        let samples = samples.finish().unwrap();
+        let jobs = jobs::build(&rows, &samples.digests, ValueEncoding::Native, 3).unwrap();
+        let mut looked_at = 0;
+        for file in [
+            opened(&dir, Table::Samples, &samples),
+            opened(&dir, Table::Jobs, &jobs),
+        ] {
+            let library = file.indexed().unwrap();
+            let (places, bounds) = (
+                library.offset_index().unwrap(),
+                library.column_index().unwrap(),
+            );
+            for (group, chunks) in file.metadata.row_groups().iter().enumerate() {
+                for (leaf, chunk) in chunks.columns().iter().enumerate() {
+                    let own = file.page_locations(group, leaf).unwrap();
+                    assert_eq!(
+                        own.to_vec(),
+                        places[group][leaf].page_locations,
+                        "{group} {leaf}"
+                    );
+                    if matches!(chunk.column_type(), Physical::INT32 | Physical::INT64) {
+                        let own = file.page_bounds(group, leaf).unwrap();
+                        assert_eq!(own, of_library(&bounds[group][leaf]), "{group} {leaf}");
+                        looked_at += own.extremes.len();
+                    }
+                }
+            }
+        }
+        assert!(looked_at > 400, "{looked_at} pages");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Retention and erasure over HTTP and on the command line, with a clock in the test's hands.
 
+use crate::cli::{fails, run, stderr, stdout};
 use crate::support::{World, fleet_job, report, with};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -138,4 +139,99 @@ async fn an_erasure_is_answered_when_nobody_can_read_it_and_tells_how_far_it_is(
         told.contains("text 2 of 2: ") && !told.contains("text 1"),
         "{told}"
     );
+}
+
+/// What a command says, if it did its work.
+async fn told(args: &[&str]) -> String {
+    let output = run(args).await;
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+/// What a command says as JSON.
+async fn told_json(args: &[&str]) -> Value {
+    serde_json::from_str(&told(args).await).unwrap()
+}
+
+#[tokio::test]
+async fn retain_says_what_would_go_and_removes_it() {
+    let world = World::start().await;
+    let held = json!({ "project": "acme/held", "project_id": 4712 });
+    world.archive("1", &report(fleet_job(0))).await;
+    let own = with(report(fleet_job(1)), held);
+    let own = world.archive("2", &own).await;
+    assert_eq!(world.api().seal().await["segments"], 1);
+    let (data, _dir) = world.into_data().await;
+    let data = data.to_str().unwrap();
+    // The default policy keeps samples for 400 days.
+    let nothing = told_json(&["retain", data, "--dry-run", "--json"]).await;
+    assert_eq!(nothing["segments"], 0, "{nothing}");
+    let files = tempfile::tempdir().unwrap();
+    let config = files.path().join("config.toml");
+    let toml = "[retention]\nsamples_days = 1\nsamples_5m_days = 2\njobs_days = 3\n[retention.projects.\"acme/held\"]\nhold = true\n";
+    std::fs::write(&config, toml).unwrap();
+    let retain = ["retain", data, "--config", config.to_str().unwrap()];
+    let would = told_json(&[&retain[..], &["--dry-run", "--json"]].concat()).await;
+    assert_eq!(
+        (&would["dry_run"], &would["jobs"], &would["segments_due"]),
+        (&json!(true), &json!(1), &json!(1)),
+        "{would}"
+    );
+    let words = told(&[&retain[..], &["--dry-run"]].concat()).await;
+    assert!(
+        words.starts_with("1 jobs, ") && words.contains(" would go; "),
+        "{words}"
+    );
+    let done = told_json(&[&retain[..], &["--json"]].concat()).await;
+    assert_eq!(
+        (&done["jobs"], &done["rows"]),
+        (&would["jobs"], &would["rows"])
+    );
+    let again = told(&retain).await;
+    assert!(again.starts_with("0 jobs, 0 rows of samples, "), "{again}");
+    // What is held stays, whole; the other's row is gone from every answer.
+    let query = "select job_id, sample_count from jobs";
+    let left = told(&["query", query, "--format", "csv", "--data-dir", data]).await;
+    assert_eq!(
+        left,
+        format!("job_id,sample_count\r\n2,{}\r\n", own["sample_count"])
+    );
+    told(&["verify", "--data-dir", data, "--deep"]).await;
+}
+
+#[tokio::test]
+async fn erase_works_in_a_directory_and_through_the_service() {
+    let world = World::start().await;
+    let secret = json!({ "project": "group/secret-project", "project_id": 4712 });
+    world
+        .archive("1", &with(report(fleet_job(0)), secret))
+        .await;
+    world.archive("2", &report(fleet_job(1))).await;
+    world.archive("3", &report(fleet_job(2))).await;
+    assert_eq!(world.api().seal().await["segments"], 1);
+    let server = ["erase", "--server", world.api().base()];
+    let said = told(&[&server[..], &["--project", "group/secret-project"]].concat()).await;
+    assert!(
+        said.starts_with("erasure 1: unreadable from now on"),
+        "{said}"
+    );
+    assert_eq!(world.api().ids("").await.len(), 2);
+    fails(
+        &[&server[..], &["--job", "nothing"]].concat(),
+        64,
+        &["SOURCE/JOB_ID"],
+    )
+    .await;
+    world.service().archive().run_erasures(&|| Ok(())).unwrap();
+    let machine = fleet_job(2).machine.clone();
+    let (data, _dir) = world.into_data().await;
+    let data_dir = data.to_str().unwrap();
+    let dir = ["erase", "--data-dir", data_dir];
+    let said = told(&[&dir[..], &["--job", "gitlab/3", "--only", "machine"]].concat()).await;
+    assert!(said.starts_with("erasure 2 is done: 1 jobs, "), "{said}");
+    let query = "select job_id, machine from jobs where job_id = '3'";
+    let row = told(&["query", query, "--format", "csv", "--data-dir", data_dir]).await;
+    assert_eq!(row, "job_id,machine\r\n3,\r\n");
+    let (code, told) = searched(&data, &format!("group/secret-project\n{machine}\n"));
+    assert_eq!(code, Some(0), "{told}");
 }

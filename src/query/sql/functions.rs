@@ -193,6 +193,7 @@ pub(super) fn aggregates() -> Vec<Arc<AggregateUDF>> {
         .filter(|own| AGGREGATES.contains(&own.name()))
         .map(|own| match own.name() {
             "sum" => super::sum::sum(own),
+            "avg" => super::mean::mean(own),
             _ => own,
         });
     chosen.chain(super::quantile::functions()).collect()

@@ -30,8 +30,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt as _, stream};
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -261,7 +260,7 @@ struct Groups {
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
     schema: SchemaRef,
     converter: RowConverter,
-    known: HashMap<OwnedRow, usize>,
+    known: HashMap<Box<[u8]>, usize>,
     rows: Vec<OwnedRow>,
     key_bytes: usize,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
@@ -375,15 +374,14 @@ impl Groups {
             .collect::<Result<_>>()?;
         let firsts = self.converter.convert_columns(&keys)?;
         for (run, key) in runs.into_iter().zip(firsts.iter()) {
-            let key = key.owned();
-            let group = match self.known.get(&key) {
+            let group = match self.known.get(key.data()) {
                 Some(group) => *group,
                 None => {
                     let group = self.rows.len();
                     // Twice the key, and what a map and a vector take around it.
-                    self.key_bytes += 2 * key.row().data().len() + 128;
-                    self.rows.push(key.clone());
-                    self.known.insert(key, group);
+                    self.key_bytes += 2 * key.data().len() + 128;
+                    self.rows.push(key.owned());
+                    self.known.insert(key.data().into(), group);
                     group
                 }
             };

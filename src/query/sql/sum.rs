@@ -4,10 +4,11 @@
 //! there. This one adds in 128 bits and fails in words if the end does not fit. Decimals and floats are
 //! summed by DataFusion, which widens decimals.
 
+use super::grouped::{counted, each_run};
+use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array,
 };
-use datafusion::arrow::compute::prep_null_mask_filter;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -155,25 +156,20 @@ impl WholeSums {
     fn add(
         &mut self,
         values: &ArrayRef,
-        group_of: impl Iterator<Item = usize>,
+        group_of: Option<&[usize]>,
         filter: Option<&BooleanArray>,
     ) -> Result<()> {
         let Some(values) = values.as_primitive_opt::<Int64Type>() else {
             return internal_err!("a sum of another type");
         };
-        let filter = filter.map(|filter| match filter.null_count() {
-            0 => filter.clone(),
-            _ => prep_null_mask_filter(filter),
-        });
-        let plain = values.null_count() == 0 && filter.is_none();
-        for (row, (value, group)) in values.values().iter().zip(group_of).enumerate() {
-            let counts = plain
-                || values.is_valid(row) && filter.as_ref().is_none_or(|filter| filter.value(row));
-            if let (true, Some(own)) = (counts, self.groups.get_mut(group)) {
-                own.sum += i128::from(*value);
-                own.count += 1;
+        let counted = counted(values.nulls(), filter);
+        each_run(values.len(), group_of, counted.as_ref(), |group, rows| {
+            let run = values.values().get(rows).unwrap_or_default();
+            if let Some(own) = self.groups.get_mut(group) {
+                own.sum += run.iter().map(|value| i128::from(*value)).sum::<i128>();
+                own.count += num::len_u64(run.len());
             }
-        }
+        });
         Ok(())
     }
 
@@ -223,7 +219,7 @@ impl GroupsAccumulator for WholeSums {
         total_num_groups: usize,
     ) -> Result<()> {
         self.grow(total_num_groups);
-        self.add(first(values)?, group_indices.iter().copied(), opt_filter)
+        self.add(first(values)?, Some(group_indices), opt_filter)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -252,7 +248,8 @@ impl GroupsAccumulator for WholeSums {
         let values = first(values)?;
         let mut own = Self::default();
         own.grow(values.len());
-        own.add(values, 0..values.len(), opt_filter)?;
+        let groups: Vec<usize> = (0..values.len()).collect();
+        own.add(values, Some(&groups), opt_filter)?;
         Ok(vec![states(own.groups)?])
     }
 
@@ -264,7 +261,7 @@ impl GroupsAccumulator for WholeSums {
 impl Accumulator for WholeSums {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.grow(1);
-        self.add(first(values)?, std::iter::repeat(0), None)
+        self.add(first(values)?, None, None)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {

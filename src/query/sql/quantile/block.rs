@@ -42,8 +42,9 @@ pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
     let bits = u64::BITS - (offset(max) >> shift).leading_zeros();
     let width = usize::try_from(bits.div_ceil(8)).unwrap_or(8);
     let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
-    header(PLAIN, tag, (count, u64::from(count)), (*min, *max), out);
     let body = 2 + values.len() * width;
+    grow(out, HEADER + body);
+    header(PLAIN, tag, (count, u64::from(count)), (*min, *max), out);
     out.extend(u32::try_from(body).unwrap_or(u32::MAX).to_le_bytes());
     out.push(u8::try_from(shift).unwrap_or(0));
     out.push(u8::try_from(width).unwrap_or(8));
@@ -115,9 +116,17 @@ pub(super) fn write_counted(tag: Tag, entries: impl Iterator<Item = Entry>, out:
         return;
     };
     put(own, &mut last);
+    grow(out, HEADER + body.len());
     header(COUNTED, tag, (count, weight), (min, own.value), out);
     out.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.append(&mut body);
+}
+
+/// Makes room in steps that waste at most a quarter.
+fn grow(bytes: &mut Vec<u8>, more: usize) {
+    if bytes.capacity() - bytes.len() < more {
+        bytes.reserve_exact(more.max(bytes.len() / 4));
+    }
 }
 
 fn header(kind: u8, tag: Tag, (count, weight): (u32, u64), range: (i64, i64), out: &mut Vec<u8>) {

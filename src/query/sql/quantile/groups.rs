@@ -3,15 +3,16 @@
 //! One implementation for groups and for a whole table. A partition's state is the blocks of its
 //! groups, so that merging partitions copies bytes.
 
+use super::super::grouped::{counted, each_run};
 use super::float;
 use super::values::{Tag, Values, WHOLE};
+use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Decimal128Array, Float64Array,
     Int32Array, Int64Array, LargeBinaryBuilder, TimestampMicrosecondArray,
     TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::compute::and;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
@@ -42,12 +43,6 @@ pub(super) struct QuantileGroups {
     guess: Tag,
     heap_bytes: usize,
     integers: Vec<i64>,
-}
-
-/// Values of a batch as integers, and how to read them.
-struct Batch<'a> {
-    values: &'a [i64],
-    tag: Tag,
 }
 
 impl QuantileGroups {
@@ -83,22 +78,28 @@ impl QuantileGroups {
         let mut integers = std::mem::take(&mut self.integers);
         let tag = to_integers(values, self.guess, &mut integers)?;
         self.guess = tag;
-        let weights = self.weights(arguments)?;
-        let counted = counted(values.nulls(), filter, weights.as_ref())?;
-        let batch = Batch {
-            values: &integers,
-            tag,
-        };
-        match (counted, weights) {
-            (None, None) => self.runs(&batch, group_of),
-            (Some(counted), None) => {
-                for (from, to) in counted.valid_slices() {
-                    let values = batch.values.get(from..to).unwrap_or_default();
-                    let own = group_of.and_then(|group_of| group_of.get(from..to));
-                    self.runs(&Batch { values, tag }, own);
-                }
+        match self.weights(arguments)? {
+            None => {
+                let counted = counted(values.nulls(), filter);
+                each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
+                    let run = integers.get(rows).unwrap_or_default();
+                    self.change(group, |own| own.push(run, tag));
+                });
             }
-            (counted, Some(weights)) => self.weighted(&batch, group_of, counted.as_ref(), &weights),
+            Some(weights) => {
+                let there = NullBuffer::union(values.nulls(), weights.nulls());
+                let counted = counted(there.as_ref(), filter);
+                each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
+                    let values = integers.get(rows.clone()).unwrap_or_default();
+                    let weights = weights.values().get(rows).unwrap_or_default();
+                    for (value, weight) in values.iter().zip(weights) {
+                        // A row without weight says nothing.
+                        if let Some(weight) = u64::try_from(*weight).ok().filter(|own| *own > 0) {
+                            self.change(group, |own| own.push_weighted(*value, weight, tag));
+                        }
+                    }
+                });
+            }
         }
         self.integers = integers;
         Ok(())
@@ -114,40 +115,6 @@ impl QuantileGroups {
         match weights {
             Some(weights) => Ok(Some(weights.clone())),
             None => internal_err!("a weight is no BIGINT"),
-        }
-    }
-
-    /// Rows of one group that lie behind one another, together.
-    fn runs(&mut self, batch: &Batch<'_>, group_of: Option<&[usize]>) {
-        let Some(group_of) = group_of else {
-            self.change(0, |own| own.push(batch.values, batch.tag));
-            return;
-        };
-        let mut rest = batch.values;
-        for run in group_of.chunk_by(|a, b| a == b) {
-            let (own, after) = rest.split_at_checked(run.len()).unwrap_or((rest, &[]));
-            rest = after;
-            if let Some(group) = run.first() {
-                self.change(*group, |values| values.push(own, batch.tag));
-            }
-        }
-    }
-
-    fn weighted(
-        &mut self,
-        batch: &Batch<'_>,
-        group_of: Option<&[usize]>,
-        counted: Option<&NullBuffer>,
-        weights: &Int64Array,
-    ) {
-        for (row, (value, weight)) in batch.values.iter().zip(weights.values()).enumerate() {
-            // A row without weight says nothing.
-            let weight = u64::try_from(*weight).ok().filter(|own| *own > 0);
-            let (Some(weight), true) = (weight, counted.is_none_or(|own| own.is_valid(row))) else {
-                continue;
-            };
-            let group = group_of.map_or(0, |group_of| group_of.get(row).copied().unwrap_or(0));
-            self.change(group, |own| own.push_weighted(*value, weight, batch.tag));
         }
     }
 
@@ -173,24 +140,6 @@ impl QuantileGroups {
         }
         from_integers(&self.ask.kind, found.map(|own| own.map(|(value, _)| value)))
     }
-}
-
-/// Which rows count: those with a value, a weight, and a filter that says so. None if all do.
-fn counted(
-    values: Option<&NullBuffer>,
-    filter: Option<&BooleanArray>,
-    weights: Option<&Int64Array>,
-) -> Result<Option<NullBuffer>> {
-    let there = NullBuffer::union(values, weights.and_then(|own| own.nulls()));
-    let Some(filter) = filter else {
-        return Ok(there.filter(|own| own.null_count() > 0));
-    };
-    let passed = match filter.nulls() {
-        Some(nulls) => and(filter, &BooleanArray::new(nulls.inner().clone(), None))?,
-        None => filter.clone(),
-    };
-    let passed = NullBuffer::new(passed.values().clone());
-    Ok(NullBuffer::union(there.as_ref(), Some(&passed)))
 }
 
 fn to_integers(values: &ArrayRef, guess: Tag, out: &mut Vec<i64>) -> Result<Tag> {
@@ -310,9 +259,16 @@ impl GroupsAccumulator for QuantileGroups {
         let Some(states) = values.first().and_then(|own| own.as_binary_opt::<i64>()) else {
             return internal_err!("the state of a quantile is another one's");
         };
-        for (state, group) in states.iter().zip(group_indices) {
+        let ends = states.value_offsets().windows(2);
+        for (ends, group) in ends.zip(group_indices) {
+            let &[from, to] = ends else { continue };
+            let (from, to) = (
+                num::to_usize(from.unsigned_abs()),
+                num::to_usize(to.unsigned_abs()),
+            );
+            let state = states.values().slice_with_length(from, to - from);
             let mut read = Some(());
-            self.change(*group, |own| read = own.merge(state.unwrap_or_default()));
+            self.change(*group, |own| read = own.merge(state));
             if read.is_none() {
                 return internal_err!("the state of a quantile is damaged");
             }

@@ -168,7 +168,7 @@ proptest! {
     #[test]
     fn hostile_states_are_errors_or_values(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
         let mut values = super::values::Values::default();
-        if values.merge(&bytes).is_some() {
+        if values.merge(bytes.into()).is_some() {
             let _outcome = values.quantile(500_000_000);
         }
     }

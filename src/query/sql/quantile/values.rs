@@ -9,6 +9,7 @@
 //! accumulated weight reaches the share.
 
 use super::block::{self, Block, Entry};
+use datafusion::arrow::buffer::Buffer;
 
 /// How integers are to be read as values.
 pub(super) type Tag = u8;
@@ -68,6 +69,8 @@ pub(super) struct Values {
     /// Weights of `pending`; empty where each weighs 1.
     weights: Vec<u64>,
     blocks: Vec<u8>,
+    /// Blocks of other partitions, as they came.
+    merged: Vec<Buffer>,
     counters: Option<Box<Counters>>,
     /// Size of `blocks` at which counters are thought of next.
     look_at: usize,
@@ -104,12 +107,11 @@ impl Values {
     }
 
     /// Adds what another one's [`Values::into_blocks`] gave; `None` if it is no such thing.
-    pub(super) fn merge(&mut self, blocks: &[u8]) -> Option<()> {
-        for block in block::blocks(blocks) {
+    pub(super) fn merge(&mut self, blocks: Buffer) -> Option<()> {
+        for block in block::blocks(&blocks) {
             block?;
         }
-        grow(&mut self.blocks, blocks.len());
-        self.blocks.extend_from_slice(blocks);
+        self.merged.push(blocks);
         Some(())
     }
 
@@ -117,6 +119,9 @@ impl Values {
     pub(super) fn into_blocks(mut self) -> Vec<u8> {
         self.pack();
         self.spill_counters();
+        for blocks in &self.merged {
+            self.blocks.extend_from_slice(blocks);
+        }
         self.blocks
     }
 
@@ -126,7 +131,10 @@ impl Values {
             .counters
             .as_ref()
             .map_or(0, |own| own.counts.capacity() * 4);
-        (self.pending.capacity() + self.weights.capacity()) * 8 + self.blocks.capacity() + counters
+        let merged = self.merged.capacity() * size_of::<Buffer>();
+        let merged = merged + self.merged.iter().map(Buffer::len).sum::<usize>();
+        let pending = (self.pending.capacity() + self.weights.capacity()) * 8;
+        pending + self.blocks.capacity() + merged + counters
     }
 
     fn read_as(&mut self, tag: Tag) {
@@ -141,7 +149,6 @@ impl Values {
         if self.pending.is_empty() {
             return;
         }
-        grow(&mut self.blocks, 40 + self.pending.len() * 8);
         if self.weights.is_empty() {
             block::write_plain(self.tag, &self.pending, &mut self.blocks);
         } else {
@@ -214,13 +221,16 @@ impl Values {
     /// The quantile: `share` in billionths. `None` without values.
     pub(super) fn quantile(mut self, share: u32) -> Option<(i64, Tag)> {
         self.pack();
-        if let (Some(counters), true) = (&self.counters, self.blocks.is_empty()) {
+        let alone = self.blocks.is_empty() && self.merged.is_empty();
+        if let (Some(counters), true) = (&self.counters, alone) {
             let entries = || counters.entries();
             let all: u128 = entries().map(|entry| u128::from(entry.weight)).sum();
             return Some((reach(entries(), rank(all, share))?, self.tag));
         }
         self.spill_counters();
-        let blocks: Vec<Block<'_>> = block::blocks(&self.blocks).flatten().collect();
+        let all =
+            std::iter::once(self.blocks.as_slice()).chain(self.merged.iter().map(Buffer::as_slice));
+        let blocks: Vec<Block<'_>> = all.flat_map(block::blocks).flatten().collect();
         let first = blocks.first()?;
         let (tag, mixed) = match blocks.iter().all(|own| own.tag == first.tag) {
             true => (first.tag, false),
@@ -232,13 +242,6 @@ impl Values {
         };
         let all = blocks.iter().map(|own| u128::from(own.weight)).sum();
         Some((search.at(rank(all, share))?, tag))
-    }
-}
-
-/// Makes room in steps that waste at most a quarter.
-fn grow(bytes: &mut Vec<u8>, more: usize) {
-    if bytes.capacity() - bytes.len() < more {
-        bytes.reserve_exact(more.max(bytes.len() / 4));
     }
 }
 
