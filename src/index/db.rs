@@ -4,9 +4,9 @@ use super::{Family, forget, key_of, keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
+    DBCompressionType, DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -77,6 +77,10 @@ impl Index {
     /// # Errors
     /// `Data` if RocksDB finds corruption, `Unavailable` for other failures.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, BLOCK_CACHE_BYTES)
+    }
+
+    fn open_with(path: &Path, cache_bytes: usize) -> Result<Self> {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -88,7 +92,7 @@ impl Index {
         options.set_max_manifest_file_size(forget::MANIFEST_BYTES);
         // Its log of every flush and compaction may name keys, and nobody reads it.
         options.set_log_level(LogLevel::Warn);
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let cache = Cache::new_lru_cache(cache_bytes);
         let families = keys::ALL
             .iter()
             .map(|name| ColumnFamilyDescriptor::new(*name, family_options(&cache)));
@@ -175,7 +179,12 @@ fn family_options(cache: &Cache) -> Options {
     table.set_block_cache(cache);
     table.set_block_size(16 << 10);
     table.set_bloom_filter(10.0, false);
+    // In parts, of which the cache keeps those that are asked for. Whole, the filters of ten million jobs are
+    // larger than the cache, and every look for a new job reads megabytes (docs/adr/0029).
     table.set_cache_index_and_filter_blocks(true);
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_pin_top_level_index_and_filter(true);
     table.set_format_version(5);
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
@@ -394,6 +403,7 @@ impl Changes {
 mod tests {
     use super::*;
     use keys::meta::Meta;
+    use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
     #[test]
     fn what_is_written_is_there_after_reopening_and_scans_are_bounded() {
@@ -425,6 +435,36 @@ mod tests {
             })
             .unwrap();
         assert_eq!(seen, vec![("a.2".to_owned(), 2)]);
+    }
+
+    /// A cache that the filters do not fit in is what ten million jobs make of the usual one.
+    #[test]
+    fn a_look_for_what_is_not_there_reads_no_whole_filter() {
+        const KEYS: u64 = 400_000;
+        const LOOKS: u64 = 200;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        let name = |number: u64| format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let index = Index::open_with(&path, 64 << 10).unwrap();
+        for start in (0..KEYS).step_by(100_000) {
+            let mut changes = Changes::default();
+            for number in start..start + 100_000 {
+                changes.put::<Meta>(&name(number), &number).unwrap();
+            }
+            index.write(&changes).unwrap();
+        }
+        // All of them in one file.
+        let filter_bytes = KEYS * 10 / 8;
+        assert!(index.compacted_bytes::<Meta>().unwrap() > filter_bytes);
+        set_perf_stats(PerfStatsLevel::EnableCount);
+        let mut context = PerfContext::default();
+        context.reset();
+        for number in KEYS..KEYS + LOOKS {
+            assert_eq!(index.get::<Meta>(&name(number)).unwrap(), None);
+        }
+        let read = context.metric(PerfMetric::BlockReadByte) / LOOKS;
+        set_perf_stats(PerfStatsLevel::Disable);
+        assert!(0 < read && read < filter_bytes / 4, "{read} bytes per look");
     }
 
     #[test]

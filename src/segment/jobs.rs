@@ -18,6 +18,7 @@ use arrow_array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::metadata::KeyValue;
@@ -40,19 +41,12 @@ pub fn schema() -> SchemaRef {
 /// The sort order of the file.
 #[must_use]
 pub fn order(a: &SummarisedRow, b: &SummarisedRow) -> Ordering {
-    let key = |row: &SummarisedRow| (row.row.keys.project, row.row.keys.job);
-    let name = |row: &SummarisedRow| {
-        row.row
-            .facts
-            .name
-            .as_ref()
-            .map(String::as_bytes)
-            .map(<[u8]>::to_vec)
-    };
-    (key(a).0.cmp(&key(b).0))
-        .then_with(|| name(a).cmp(&name(b)))
-        .then_with(|| a.row.facts.started_at.cmp(&b.row.facts.started_at))
-        .then_with(|| key(a).1.cmp(&key(b).1))
+    let (first, second) = (&a.row, &b.row);
+    // Names by their bytes, those without one first.
+    (first.keys.project.cmp(&second.keys.project))
+        .then_with(|| first.facts.name.cmp(&second.facts.name))
+        .then_with(|| first.facts.started_at.cmp(&second.facts.started_at))
+        .then_with(|| first.keys.job.cmp(&second.keys.job))
 }
 
 fn writer_properties(encoding: ValueEncoding, level: i32) -> WriterProperties {
@@ -114,11 +108,24 @@ pub fn build_beside(
     writer.finish(beside)
 }
 
+/// Rows that are taken apart together: as many as stay in a core's cache for all of the file's columns.
+/// Column by column over all rows, reading them from memory again and again was most of the work.
+const ROWS_AT_ONCE: usize = 256;
+
 /// Rows as the file has them.
 ///
 /// # Errors
 /// `Internal` if a row does not fit the schema (a bug).
 pub(super) fn batch_of(rows: &[SummarisedRow]) -> Result<RecordBatch> {
+    let parts: Vec<RecordBatch> = rows
+        .chunks(ROWS_AT_ONCE)
+        .map(columns_of)
+        .collect::<Result<_>>()?;
+    concat_batches(&schema(), &parts)
+        .map_err(|error| Error::internal("job rows do not fit together").with_source(error))
+}
+
+fn columns_of(rows: &[SummarisedRow]) -> Result<RecordBatch> {
     let mut arrays = Vec::with_capacity(JOB_COLUMNS.len() + 4);
     for column in JOB_COLUMNS.iter() {
         arrays.push(scalar_array(column, rows)?);
