@@ -52,6 +52,8 @@ pub(super) struct ChunkWriter {
     plain: Vec<u8>,
     /// The page behind compression.
     packed: Vec<u8>,
+    /// Memory for the pages of a chunk.
+    chunk: Vec<u8>,
 }
 
 impl fmt::Debug for ChunkWriter {
@@ -76,6 +78,7 @@ impl ChunkWriter {
             level: ZstdLevel::try_new(level).map_err(parquet_error("starting to compress"))?,
             plain: Vec::new(),
             packed: Vec::new(),
+            chunk: Vec::new(),
         })
     }
 
@@ -203,11 +206,13 @@ impl<T: Value> Order<T> {
 
 impl<'w, T: Value> Chunk<'w, T> {
     fn new(writer: &'w mut ChunkWriter, column: &ColumnDescPtr, encoding: Encoding) -> Self {
+        let mut sink = std::mem::take(&mut writer.chunk);
+        sink.clear();
         Self {
             writer,
             column: ColumnDescPtr::clone(column),
             encoding,
-            sink: TrackedWrite::new(Vec::new()),
+            sink: TrackedWrite::new(sink),
             pages: Vec::new(),
             uncompressed: 0,
             first_data_page: None,
@@ -287,7 +292,9 @@ impl<'w, T: Value> Chunk<'w, T> {
         self.compress(plain)?;
         let packed = &self.writer.packed;
         let is_compressed = packed.len() < plain.len();
-        content.extend_from_slice(if is_compressed { packed } else { plain });
+        let body = if is_compressed { packed } else { plain };
+        content.reserve_exact(body.len());
+        content.extend_from_slice(body);
         let nulls = rows - values.len();
         let page = Page::DataPageV2 {
             buf: Bytes::from(content),
@@ -407,9 +414,13 @@ impl<'w, T: Value> Chunk<'w, T> {
             column_index: Some(column_index),
             offset_index: Some(self.offset_index.build()),
         };
+        let bytes = Bytes::from(bytes);
         group
-            .append_column(&Bytes::from(bytes), close)
-            .map_err(parquet_error("appending a column"))
+            .append_column(&bytes, close)
+            .map_err(parquet_error("appending a column"))?;
+        // Nobody else holds it: no copy.
+        self.writer.chunk = bytes.into();
+        Ok(())
     }
 }
 

@@ -188,6 +188,10 @@ impl GroupColumns for Held {
     }
 }
 
+/// Room for a file: the system gives memory only where something is written, and a file that grows into it
+/// is not moved from one piece of memory to the next.
+const USUAL_BYTES: usize = 32 << 20;
+
 /// Builds a samples file in memory. Jobs are pushed in sort order.
 #[derive(Debug)]
 pub struct SamplesWriter {
@@ -204,7 +208,7 @@ impl SamplesWriter {
     /// `Data` if the Parquet library refuses the schema (a bug).
     pub fn new(encoding: ValueEncoding, level: i32) -> Result<Self> {
         Ok(Self {
-            file: FileBuilder::new(encoding, level, 0)?,
+            file: FileBuilder::new(encoding, level, USUAL_BYTES)?,
             keys: GroupKeys::default(),
             cells: Held((TS..COLUMNS).map(empty_column).collect()),
             rows: 0,
