@@ -76,8 +76,10 @@ pub struct ScanView {
     segments: Vec<SegmentRef>,
     overlay: Overlay,
     visibility: Visibility,
-    /// What differs from the files of the segments that were asked for last, and the facts of their jobs.
-    changes: Recent<Changes>,
+    /// What differs from the files of the segments that were asked for last, by table, and the facts of
+    /// their jobs.
+    job_changes: Recent<Changes>,
+    sample_changes: Recent<Changes>,
     facts: Recent<JobFacts>,
 }
 
@@ -118,7 +120,8 @@ impl Archive {
             segments,
             overlay,
             visibility,
-            changes: Recent::default(),
+            job_changes: Recent::default(),
+            sample_changes: Recent::default(),
             facts: Recent::default(),
         })
     }
@@ -140,7 +143,7 @@ impl ScanView {
     /// Rows of a table, if that is known without reading: nothing is hidden, nothing is staged.
     #[must_use]
     pub fn exact_rows(&self, table: Table) -> Option<u64> {
-        let shown = |one: &SegmentRef| self.visibility.shows_all_of(one.id.date);
+        let shown = |one: &SegmentRef| self.shows_all(table, one);
         let plain =
             self.overlay.is_empty() && self.scope.is_unlimited() && self.segments.iter().all(shown);
         plain.then(|| self.segments.iter().map(|one| one.rows(table)).sum())
@@ -156,13 +159,15 @@ impl ScanView {
         let file = open
             .file(table)
             .inspect_err(|error| self.suspect(segment, error))?;
-        let changes = self.changes(segment)?;
         let groups = 0..file.metadata.num_row_groups();
         let mut units: Vec<Unit> = groups
             .map(|group| Unit::sealed(file, segment, table, group))
             .collect();
-        if table == Table::Jobs && !changes.rows.is_empty() {
-            units.push(Unit::changed(segment, changes));
+        if table == Table::Jobs {
+            let changes = self.changes(segment, table)?;
+            if !changes.rows.is_empty() {
+                units.push(Unit::changed(segment, changes));
+            }
         }
         Ok(units)
     }
@@ -197,13 +202,26 @@ impl ScanView {
         sight.filter(|_| allowed)
     }
 
-    fn changes(&self, segment: &SegmentRef) -> Result<Arc<Changes>> {
+    /// Whether every row of a table is seen that a segment has, as far as time and erasures go.
+    fn shows_all(&self, table: Table, segment: &SegmentRef) -> bool {
+        match table {
+            Table::Jobs => self.visibility.shows_all_rows_of(segment.id.date),
+            Table::Samples => self.visibility.shows_all_of(segment.id.date),
+        }
+    }
+
+    fn changes(&self, segment: &SegmentRef, table: Table) -> Result<Arc<Changes>> {
         let amended = self.overlay.amended(segment.id);
-        if amended.is_empty() && self.visibility.shows_all_of(segment.id.date) {
+        let shows_all = self.shows_all(table, segment);
+        if amended.is_empty() && shows_all {
             return Ok(Arc::default());
         }
-        self.changes.get(segment.id, || {
-            Changes::read(self, segment, &*self.open(segment)?, amended)
+        let known = match table {
+            Table::Jobs => &self.job_changes,
+            Table::Samples => &self.sample_changes,
+        };
+        known.get(segment.id, || {
+            Changes::read(self, segment, &*self.open(segment)?, amended, shows_all)
         })
     }
 

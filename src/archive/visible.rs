@@ -167,6 +167,14 @@ impl Visibility {
         self.erased.unfinished.is_empty() && self.keeps_all_of(date)
     }
 
+    /// As [`Visibility::shows_all_of`], of the rows of jobs alone: a date whose samples have expired keeps
+    /// its rows, which need no look then.
+    #[must_use]
+    pub fn shows_all_rows_of(&self, date: Date) -> bool {
+        let retention = &self.policy.retention;
+        self.erased.unfinished.is_empty() && retention.keeps_all_rows_of(date, self.now)
+    }
+
     /// Whether nothing of that date has expired.
     pub(super) fn keeps_all_of(&self, date: Date) -> bool {
         self.policy.retention.keeps_all_of(date, self.now)

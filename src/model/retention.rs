@@ -126,6 +126,7 @@ pub struct Retention {
     pub general: Rule,
     projects: BTreeMap<String, Rule>,
     shortest: Keep,
+    shortest_row: Keep,
     /// Share of expired rows above which a file that is still needed is written anew, in percent.
     pub rewrite_above_percent: u8,
 }
@@ -141,11 +142,14 @@ impl Retention {
     #[must_use]
     pub fn new(general: Rule, projects: BTreeMap<String, Rule>) -> Self {
         let rules = projects.values().chain([&general]);
-        let shortest = rules.map(Rule::shortest).min().unwrap_or(Keep::Forever);
+        let shortest = rules.clone().map(Rule::shortest).min();
+        let held = |rule: &&Rule| !rule.hold;
+        let shortest_row = rules.filter(held).map(|rule| rule.jobs).min();
         Self {
             general,
+            shortest: shortest.unwrap_or(Keep::Forever),
+            shortest_row: shortest_row.unwrap_or(Keep::Forever),
             projects,
-            shortest,
             rewrite_above_percent: REWRITE_ABOVE_PERCENT,
         }
     }
@@ -181,6 +185,12 @@ impl Retention {
     #[must_use]
     pub fn keeps_all_of(&self, date: Date, now: TimestampMs) -> bool {
         self.shortest.holds(start_of(date), now)
+    }
+
+    /// As [`Retention::keeps_all_of`], of the rows of jobs alone: samples go long before them.
+    #[must_use]
+    pub fn keeps_all_rows_of(&self, date: Date, now: TimestampMs) -> bool {
+        self.shortest_row.holds(start_of(date), now)
     }
 }
 
@@ -279,6 +289,7 @@ mod tests {
                 if policy.keeps_all_of(date, now) {
                     prop_assert_eq!(kept, Kept::ALL);
                 }
+                prop_assert!(kept.row || !policy.keeps_all_rows_of(date, now));
                 prop_assert!(kept.row || !(kept.samples || kept.samples_5m));
                 // What has expired stays expired.
                 prop_assert!(kept.samples || !rule.kept(end, now.plus_ms(1)).samples);

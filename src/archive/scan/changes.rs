@@ -1,7 +1,7 @@
 //! What is not as it stands in a segment's files: jobs of which more was said since, and what has
 //! expired or was erased.
 //!
-//! Made once per segment and view. Rows that differ are hidden in the file and given apart, as they are
+//! Made once per segment, table and view. Rows that differ are hidden in the file and given apart, as they are
 //! now.
 
 use super::overlay::AmendedJob;
@@ -43,11 +43,13 @@ struct Apart<'a> {
 }
 
 impl Changes {
+    /// What differs for the reader of a table; `shows_all` says that time and erasures hide nothing of it.
     pub(super) fn read(
         view: &ScanView,
         segment: &SegmentRef,
         open: &OpenSegment,
         amended: &[AmendedJob],
+        shows_all: bool,
     ) -> Result<Self> {
         let mut changes = Self::default();
         // Jobs whose rows are given apart, in order of their place in the file.
@@ -64,7 +66,7 @@ impl Changes {
                 apart.insert(job.sealed.jobs_row, place);
             }
         }
-        if !view.visibility.shows_all_of(segment.id.date) {
+        if !shows_all {
             changes.look_at_all(view, segment, open, &mut apart)?;
         }
         let sealed: Vec<&SealedJob> = apart.values().map(|own| &own.sealed).collect();
@@ -107,9 +109,10 @@ impl Changes {
             if sight.is_none_or(|sight| !sight.kept.samples) || !erased.is_empty() {
                 self.hide(key, sight, erased.is_empty());
             }
-            if let (false, Some(JobEntry::Sealed(sealed))) =
-                (erased.is_empty(), snapshot.get::<Jobs>(&key)?)
-            {
+            if erased.is_empty() {
+                continue;
+            }
+            if let Some(JobEntry::Sealed(sealed)) = snapshot.get::<Jobs>(&key)? {
                 let place = Apart {
                     sealed,
                     amended: None,

@@ -40,7 +40,7 @@ pub struct JobFacts {
 impl JobFacts {
     /// The jobs of a segment, as they are now.
     pub(super) fn of_segment(view: &ScanView, segment: &SegmentRef) -> Result<Self> {
-        let rows = view.changes(segment)?.rows.clone();
+        let rows = view.changes(segment, Table::Jobs)?.rows.clone();
         let source = Source {
             id: segment.id,
             open: view.open(segment)?,

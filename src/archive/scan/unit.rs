@@ -147,7 +147,7 @@ impl Unit {
                 group,
             } => {
                 let scan = GroupScan::new(file, *group)?;
-                let hiding = Hiding::new(view, self.table, view.changes(segment)?);
+                let hiding = Hiding::new(view, self.table, view.changes(segment, self.table)?);
                 let segment = segment.clone();
                 (Source::File { scan, segment }, hiding)
             }
