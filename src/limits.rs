@@ -159,7 +159,7 @@ pub const FLEET_GROUPS_MAX: usize = 100;
 /// Segments kept open with their parsed footers: three years of dates, with one or two descriptors each.
 pub const OPEN_SEGMENTS_MAX: usize = 1_200;
 /// Memory of their footers and of what was read of their page indexes.
-pub const OPEN_SEGMENTS_BYTES_MAX: usize = 192 << 20;
+pub const OPEN_SEGMENTS_BYTES_MAX: usize = 256 << 20;
 
 /// What a scan holds of jobs that are not sealed: records of about 3 KB and profiles of about 1 KB of
 /// 16,384 jobs, the most that one date has staged.

@@ -58,7 +58,7 @@ impl Archive {
             let may = scope.allows(project)
                 && visible.knows(project, key)
                 && !visible.erased(project, key).machine;
-            let all_kept = date.is_none_or(|date| visible.shows_all_of(date));
+            let all_kept = date.is_none_or(|date| visible.shows_all_rows_of(date));
             if may && (all_kept || self.view(&snapshot, scope, key)?.is_some()) {
                 tenants.push(CoTenant {
                     job,

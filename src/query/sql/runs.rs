@@ -6,7 +6,10 @@
 //! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
 
 use super::exec::ScanExec;
-use datafusion::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, RecordBatch, UInt32Array,
+};
+use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::{partition, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
@@ -361,7 +364,8 @@ impl Groups {
     fn look_up(&mut self, batch: &RecordBatch) -> Result<()> {
         self.group_of.clear();
         let looked_at = batch.project(&self.key_columns)?;
-        let runs = partition(looked_at.columns())?.ranges();
+        let columns: Vec<ArrayRef> = looked_at.columns().iter().map(comparable).collect();
+        let runs = partition(&columns)?.ranges();
         let starts = runs
             .iter()
             .map(|run| u32::try_from(run.start).unwrap_or(u32::MAX));
@@ -401,5 +405,18 @@ impl Groups {
         self.begin()?;
         self.reservation.resize(0);
         Ok(batch)
+    }
+}
+
+/// A column whose neighbours compare without a look at their texts: equal views are equal texts. The same
+/// text behind another view begins a run of its own, which is looked up once more.
+fn comparable(column: &ArrayRef) -> ArrayRef {
+    match column.as_string_view_opt() {
+        None => Arc::clone(column),
+        Some(texts) => {
+            let views = texts.views();
+            let words = ScalarBuffer::<i128>::new(views.inner().clone(), 0, views.len());
+            Arc::new(Decimal128Array::new(words, texts.nulls().cloned()))
+        }
     }
 }

@@ -122,10 +122,14 @@ pub(super) fn write_counted(tag: Tag, entries: impl Iterator<Item = Entry>, out:
     out.append(&mut body);
 }
 
-/// Makes room in steps that waste at most a quarter.
+/// Up to here room is made twofold: growing in small steps would copy small groups again and again.
+const DOUBLED: usize = 64 << 10;
+
+/// Makes room, in steps that waste at most a quarter of what is large.
 fn grow(bytes: &mut Vec<u8>, more: usize) {
     if bytes.capacity() - bytes.len() < more {
-        bytes.reserve_exact(more.max(bytes.len() / 4));
+        let step = if bytes.len() < DOUBLED { 1 } else { 4 };
+        bytes.reserve_exact(more.max(bytes.len() / step));
     }
 }
 
