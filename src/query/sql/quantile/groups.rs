@@ -1,7 +1,7 @@
 //! Quantiles of groups: DataFusion's accumulators over [`Values`].
 //!
 //! One implementation for groups and for a whole table. A partition's state is the blocks of its
-//! groups, so that merging partitions copies bytes.
+//! groups; whoever merges partitions keeps them as they came.
 
 use super::super::grouped::{counted, each_run};
 use super::float;

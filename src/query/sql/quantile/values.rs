@@ -3,7 +3,7 @@
 //! Values are integers; a float is one too, an integer over a power of ten where that is exactly it
 //! (all of ours are), else its bits in order. They lie in blocks: as many bytes per value as the block's
 //! range takes, or each distinct value with its weight. When a group has many values in a small range,
-//! they become counters. Blocks are what partitions hand to each other; merging them copies bytes.
+//! they become counters. Blocks are what partitions hand to each other; merging them copies nothing.
 //!
 //! The quantile is the weighted nearest rank of design section 5: the smallest value whose
 //! accumulated weight reaches the share.
