@@ -76,10 +76,10 @@ pub struct ScanView {
     segments: Vec<SegmentRef>,
     overlay: Overlay,
     visibility: Visibility,
-    /// What differs from the files of the segments that were asked for last, by table, and the facts of
-    /// their jobs.
-    job_changes: Recent<Changes>,
-    sample_changes: Recent<Changes>,
+    /// What differs from the files of the segments that were asked for last: by what was said since alone,
+    /// or also by time and erasures; and the facts of their jobs.
+    said_since: Recent<Changes>,
+    looked_at: Recent<Changes>,
     facts: Recent<JobFacts>,
 }
 
@@ -120,8 +120,8 @@ impl Archive {
             segments,
             overlay,
             visibility,
-            job_changes: Recent::default(),
-            sample_changes: Recent::default(),
+            said_since: Recent::default(),
+            looked_at: Recent::default(),
             facts: Recent::default(),
         })
     }
@@ -216,9 +216,11 @@ impl ScanView {
         if amended.is_empty() && shows_all {
             return Ok(Arc::default());
         }
-        let known = match table {
-            Table::Jobs => &self.job_changes,
-            Table::Samples => &self.sample_changes,
+        // The same for both tables as long as their rows are seen alike.
+        let known = if shows_all {
+            &self.said_since
+        } else {
+            &self.looked_at
         };
         known.get(segment.id, || {
             Changes::read(self, segment, &*self.open(segment)?, amended, shows_all)

@@ -6,7 +6,7 @@
 
 use super::copy::Pause;
 use super::jobs::{Beside, JobsFile, JobsWriter, batch_of, schema};
-use super::jobs_rows::Scalars;
+use super::jobs_read::read_row;
 use super::properties::{JOBS_BATCH_ROWS, ValueEncoding};
 use super::samples::BuiltFile;
 use crate::error::{Error, Result};
@@ -160,7 +160,7 @@ impl Batch {
             }
             Move::Changed => {
                 let (page, at) = source.seek(row.row)?;
-                Scalars::of(page).row(at, page, at)?
+                read_row(page, at)?
             }
             Move::Moved => source.file.read(row.row)?,
         };

@@ -1,19 +1,20 @@
 //! Reading a `jobs` file: single rows, ranges of rows, and what orders all of them.
 
 use super::digest::Digests;
-use super::job_columns::JOB_COLUMNS;
-use super::jobs_rows::{Scalars, scalar_leaves};
+use super::job_cells::{Draft, Scalar};
+use super::job_columns::{JOB_COLUMNS, JobColumn, Kind};
+use super::job_lists;
 use super::properties::JOBS_BATCH_ROWS;
-use super::scan::{GroupScan, Scratch};
 use super::{PageStore, SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::id::{JobKey, ProjectKey, RunnerKey};
+use crate::model::metric::CellType;
 use crate::num;
 use crate::time::TimestampMs;
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -22,7 +23,6 @@ use parquet::arrow::arrow_reader::{
 };
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// An open jobs file.
@@ -39,19 +39,6 @@ struct RowReading {
     arrow: ArrowReaderMetadata,
     /// Leaves that hold at least one value: the others need no decoding.
     filled: ProjectionMask,
-    /// All lists.
-    lists: ProjectionMask,
-    /// Where the scalars are.
-    leaves: Vec<Option<usize>>,
-}
-
-/// Rows of one row group, counted from its first.
-#[derive(Debug)]
-struct Near {
-    group: usize,
-    /// From the first that is wanted to the last.
-    rows: Range<usize>,
-    wanted: Vec<usize>,
 }
 
 impl JobsFile {
@@ -69,24 +56,8 @@ impl JobsFile {
         let metadata = self.file.indexed()?;
         let arrow = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
             .map_err(parquet_error("reading the schema of a jobs file"))?;
-        let schema = self.file.metadata.file_metadata().schema_descr();
-        let is_scalar = |root: &usize| {
-            let name = schema
-                .root_schema()
-                .get_fields()
-                .get(*root)
-                .map(|own| own.name());
-            JOB_COLUMNS
-                .iter()
-                .any(|column| name == Some(column.name.as_str()))
-        };
-        let roots = 0..schema.root_schema().get_fields().len();
-        Ok(self.rows.get_or_init(|| RowReading {
-            arrow,
-            filled: filled_leaves(&self.file),
-            lists: ProjectionMask::roots(schema, roots.filter(|root| !is_scalar(root))),
-            leaves: scalar_leaves(&self.file),
-        }))
+        let filled = filled_leaves(&self.file);
+        Ok(self.rows.get_or_init(|| RowReading { arrow, filled }))
     }
 
     /// The file itself.
@@ -137,29 +108,11 @@ impl JobsFile {
         self.read_rows(&[row])?.pop().ok_or_else(fewer_rows)
     }
 
-    /// The rows at these positions, which ascend. What lies within a page is read together: most of what
-    /// a row costs is its pages.
+    /// The rows at these positions, which ascend, in one go: most of what a row costs is its pages.
     ///
     /// # Errors
     /// `Data` if one is not there, or damaged.
     pub fn read_rows(&self, positions: &[usize]) -> Result<Vec<SummarisedRow>> {
-        let mut lists = self.lists(positions)?.into_iter();
-        let mut scratch = Scratch::new()?;
-        let mut rows = Vec::with_capacity(positions.len());
-        for near in self.near(positions)? {
-            let mut scan = GroupScan::new(&self.file, near.group)?;
-            let leaves = &self.row_reading()?.leaves;
-            let scalars = Scalars::read(&mut scan, &mut scratch, leaves, &near.rows)?;
-            for row in near.wanted {
-                let (batch, list) = lists.next().ok_or_else(fewer_rows)?;
-                rows.push(scalars.row(row - near.rows.start, &batch, list)?);
-            }
-        }
-        Ok(rows)
-    }
-
-    /// The lists of rows: of each a batch and its row in it.
-    fn lists(&self, positions: &[usize]) -> Result<Vec<(RecordBatch, usize)>> {
         let mut selectors = Vec::with_capacity(2 * positions.len());
         let mut reached = 0;
         for position in positions {
@@ -169,45 +122,12 @@ impl JobsFile {
             selectors.extend([RowSelector::skip(skipped), RowSelector::select(1)]);
             reached = position + 1;
         }
-        let reader = self
-            .builder(self.row_reading()?.lists.clone())?
-            .with_row_selection(RowSelection::from(selectors))
-            .with_batch_size(positions.len().clamp(1, JOBS_BATCH_ROWS))
-            .build()
-            .map_err(parquet_error("reading job rows"))?;
-        let mut rows = Vec::with_capacity(positions.len());
-        for batch in reader {
-            let batch = batch.map_err(undecodable)?;
-            rows.extend((0..batch.num_rows()).map(|row| (batch.clone(), row)));
+        let rows = self.select(RowSelection::from(selectors), positions.len())?;
+        if rows.len() == positions.len() {
+            Ok(rows)
+        } else {
+            Err(fewer_rows())
         }
-        Ok(rows)
-    }
-
-    /// Rows that lie so near to each other that they are read together.
-    fn near(&self, positions: &[usize]) -> Result<Vec<Near>> {
-        let mut found: Vec<Near> = Vec::new();
-        let mut groups = self.file.metadata.row_groups().iter().enumerate();
-        let (mut group, mut begin, mut end) = (0, 0, 0);
-        for position in positions {
-            while *position >= end {
-                let (number, metadata) = groups.next().ok_or_else(fewer_rows)?;
-                (group, begin) = (number, end);
-                end += num::to_usize(metadata.num_rows().unsigned_abs());
-            }
-            let row = position - begin;
-            match found.last_mut() {
-                Some(last) if last.group == group && row - last.rows.start < JOBS_BATCH_ROWS => {
-                    last.rows.end = row + 1;
-                    last.wanted.push(row);
-                }
-                _ => found.push(Near {
-                    group,
-                    rows: row..row + 1,
-                    wanted: vec![row],
-                }),
-            }
-        }
-        Ok(found)
     }
 
     /// `len` rows from position `start`.
@@ -229,9 +149,8 @@ impl JobsFile {
         let mut rows = Vec::with_capacity(len);
         for batch in reader {
             let batch = batch.map_err(undecodable)?;
-            let scalars = Scalars::of(&batch);
             for row in 0..batch.num_rows() {
-                rows.push(scalars.row(row, &batch, row)?);
+                rows.push(read_row(&batch, row)?);
             }
         }
         Ok(rows)
@@ -410,4 +329,71 @@ fn filled_leaves(file: &VerifiedFile) -> ProjectionMask {
     let in_list = |leaf: &usize| schema.get_column_root_idx(*leaf) >= JOB_COLUMNS.len();
     let leaves = (0..schema.num_columns()).filter(|leaf| in_list(leaf) || holds_values(leaf));
     ProjectionMask::leaves(schema, leaves)
+}
+
+/// A row of a batch.
+pub(super) fn read_row(batch: &RecordBatch, row: usize) -> Result<SummarisedRow> {
+    let mut draft = Draft::default();
+    // Columns are found by name: a file may lack later ones, and have later ones that we ignore.
+    for column in JOB_COLUMNS.iter() {
+        let array = batch.column_by_name(&column.name);
+        if let Some(array) = array.filter(|array| array.is_valid(row)) {
+            draft.set(column.slot, scalar_at(array, row, column)?)?;
+        }
+    }
+    let list = |name: &str| batch.column_by_name(name);
+    if let Some(array) = list("runner_tags") {
+        draft.facts.runner_tags = job_lists::read_tags(array, row)?;
+    }
+    if let Some(array) = list("gaps") {
+        draft.findings.gaps = job_lists::read_gaps(array, row)?;
+    }
+    if let Some(array) = list("resets") {
+        draft.findings.resets = job_lists::read_resets(array, row)?;
+    }
+    let mut usage = Vec::new();
+    if let Some(found) = list("sections")
+        .map(|array| job_lists::read_sections(array, row))
+        .transpose()?
+        .flatten()
+    {
+        draft.facts.sections = Some(found.0);
+        usage = found.1;
+    }
+    let (job, summary) = draft.finish()?;
+    Ok(SummarisedRow {
+        row: job,
+        summary,
+        sections: usage,
+    })
+}
+
+fn scalar_at<'a>(array: &'a ArrayRef, row: usize, column: &JobColumn) -> Result<Scalar<'a>> {
+    let scalar = match column.kind {
+        Kind::Text => array
+            .as_string_opt::<i32>()
+            .map(|texts| Scalar::Text(texts.value(row))),
+        Kind::Time => array
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .map(|micros| Scalar::Int(micros.value(row).div_euclid(1_000))),
+        Kind::Cell(CellType::Int32) => array
+            .as_primitive_opt::<Int32Type>()
+            .map(|numbers| Scalar::Int(i64::from(numbers.value(row)))),
+        Kind::Cell(CellType::Int64) => array
+            .as_primitive_opt::<Int64Type>()
+            .map(|numbers| Scalar::Int(numbers.value(row))),
+        Kind::Cell(_) => array
+            .as_primitive_opt::<Decimal128Type>()
+            .and_then(|decimals| num::narrow(decimals.value(row)))
+            .map(Scalar::Int),
+    };
+    scalar.ok_or_else(|| {
+        Error::data(
+            "segment_schema",
+            format!(
+                "column {} of a jobs file has an unexpected type",
+                column.name
+            ),
+        )
+    })
 }

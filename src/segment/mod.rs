@@ -20,7 +20,6 @@ mod job_lists;
 pub mod jobs;
 pub mod jobs_merge;
 mod jobs_read;
-mod jobs_rows;
 pub mod mark;
 mod own_digest;
 mod page_index;

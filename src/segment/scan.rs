@@ -182,13 +182,6 @@ impl GroupScan {
         self.group
     }
 
-    /// Whether a leaf may hold a value: the footer says of those that hold none.
-    pub(super) fn holds_values(&self, leaf: usize) -> bool {
-        let group = self.file.metadata.row_groups().get(self.group);
-        let chunk = group.and_then(|group| group.columns().get(leaf));
-        chunk.is_some_and(|chunk| !is_all_null(chunk))
-    }
-
     /// The cells of a flat column in `rows`, counted from the group's first: Int32 or Int64 as on
     /// disk, texts as Utf8View. Only the pages that hold them are read.
     ///

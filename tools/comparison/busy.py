@@ -40,13 +40,6 @@ def page(newest):
     }
 
 
-def memory(server, field):
-    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 def ask(server, name, query):
     began = time.perf_counter()
     server.get("/api/v1/" + name.split(",")[0], **query)
@@ -67,13 +60,13 @@ def first_page(folder, program, data, newest):
     for name, query in questions.items():
         for span, wanted in (("90 days", query), ("all", {**query, **everything})):
             with tachograph(program, data, folder) as server:
-                before = memory(server, "VmRSS")
+                before = server.memory("VmRSS")
                 times = [ask(server, name, wanted) * 1e3 for _ in range(3)]
-                rows.append((f"{name}, {span}", f"{times[0]:.0f}", f"{min(times[1:]):.0f}", f"{memory(server, 'VmHWM') - before:.0f}"))
+                rows.append((f"{name}, {span}", f"{times[0]:.0f}", f"{min(times[1:]):.0f}", f"{server.memory('VmHWM') - before:.0f}"))
     with tachograph(program, data, folder) as server:
-        before = memory(server, "VmRSS")
+        before = server.memory("VmRSS")
         sql(server, scan_of(newest))
-        rows.append(("sql over samples of 60 days", "-", "-", f"{memory(server, 'VmHWM') - before:.0f}"))
+        rows.append(("sql over samples of 60 days", "-", "-", f"{server.memory('VmHWM') - before:.0f}"))
     print(f"\nFirst page of the fleet, its four questions at once: {first:.0f} ms the first time, {warm:.0f} ms warm (median of {PAGES - 1})")
     table("Endpoints, each in a process of its own", ("question", "first, ms", "warm, ms", "memory above idle at most, MiB"), rows)
 
@@ -93,7 +86,7 @@ def read(connection, paths):
 
 def reads_beside_scans(folder, program, data, newest):
     with tachograph(program, data, folder) as server:
-        # Spread over segments: every job of a few dates.
+        # One job in 97, so that they lie in many segments.
         found = sql(server, "select source, job_id from jobs where sample_count > 20 and cast(job as bigint) % 97 = 3 limit 20000")
         step = max(1, len(found) // READS)
         paths = [f"/api/v1/jobs/{source}/{urllib.parse.quote(job, safe='')}/profile" for source, job in found[::step]][:READS]

@@ -66,11 +66,12 @@ class Server:
         # The first is exact and misses threads that ended, the second counts in steps of 10 ms.
         return max(threads / 1e9, ticks - 0.01)
 
-    def resident_bytes(self):
+    def memory(self, field="VmRSS"):
+        """Resident memory in MiB: now, or VmHWM for the most so far."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        return 0
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) / 1024
+        return 0.0
 
     def get(self, path, **query):
         url = self.base + path + ("?" + urllib.parse.urlencode(query) if query else "")

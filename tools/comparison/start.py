@@ -20,27 +20,20 @@ QUESTIONS = {
 }
 
 
-def status(server, field):
-    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 def look(folder, program, data):
     seconds, idle = [], []
     for _ in range(STARTS):
         began = time.perf_counter()
         with tachograph(program, data, folder) as server:
             seconds.append(time.perf_counter() - began)
-            idle.append(status(server, "VmRSS"))
+            idle.append(server.memory("VmRSS"))
     peaks = {}
     for name, query in QUESTIONS.items():
         with tachograph(program, data, folder) as server:
-            before = status(server, "VmHWM")
+            before = server.memory("VmHWM")
             for _ in range(3):
                 sql(server, query)
-            peaks[name] = status(server, "VmHWM") - before
+            peaks[name] = server.memory("VmHWM") - before
     with tachograph(program, data, folder) as server:
         (jobs,), = sql(server, "select count(*) from jobs")
     return jobs, statistics.median(seconds), statistics.median(idle), peaks

@@ -1,7 +1,7 @@
 //! What is not as it stands in a segment's files: jobs of which more was said since, and what has
 //! expired or was erased.
 //!
-//! Made once per segment, table and view. Rows that differ are hidden in the file and given apart, as they are
+//! Made once per segment and view, twice where samples have expired and rows have not. Rows that differ are hidden in the file and given apart, as they are
 //! now.
 
 use super::overlay::AmendedJob;
@@ -43,7 +43,7 @@ struct Apart<'a> {
 }
 
 impl Changes {
-    /// What differs for the reader of a table; `shows_all` says that time and erasures hide nothing of it.
+    /// What differs; `shows_all` says that time and erasures hide nothing of what the reader reads.
     pub(super) fn read(
         view: &ScanView,
         segment: &SegmentRef,

@@ -9,6 +9,13 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::prep_null_mask_filter;
 use std::ops::Range;
 
+/// Makes room for the states of so many groups.
+pub(super) fn grow<T: Clone + Default>(groups: &mut Vec<T>, number: usize) {
+    if groups.len() < number {
+        groups.resize(number, T::default());
+    }
+}
+
 /// Which rows count: those with a value that pass the filter, where null does not pass. None if all do.
 pub(super) fn counted(
     values: Option<&NullBuffer>,

@@ -3,7 +3,7 @@
 //! DataFusion's own looks a group's state up for every row (10 % of a question over samples). What it hands from
 //! stage to stage is the same, so it stays whole tables', windows' and decimals' accumulator.
 
-use super::grouped::{counted, each_run};
+use super::grouped::{counted, each_run, grow};
 use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, UInt64Array,
@@ -88,12 +88,6 @@ struct FloatMeans {
 }
 
 impl FloatMeans {
-    fn grow(&mut self, groups: usize) {
-        if self.groups.len() < groups {
-            self.groups.resize(groups, Float::default());
-        }
-    }
-
     fn add(
         &mut self,
         values: &[ArrayRef],
@@ -145,7 +139,7 @@ impl GroupsAccumulator for FloatMeans {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        grow(&mut self.groups, total_num_groups);
         self.add(values, group_indices, opt_filter)
     }
 
@@ -167,7 +161,7 @@ impl GroupsAccumulator for FloatMeans {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        grow(&mut self.groups, total_num_groups);
         let [counts, sums] = values else {
             return internal_err!("the state of a mean is another one's");
         };
@@ -194,7 +188,7 @@ impl GroupsAccumulator for FloatMeans {
     ) -> Result<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |own| own.len());
         let mut own = Self::default();
-        own.grow(rows);
+        grow(&mut own.groups, rows);
         own.add(values, &(0..rows).collect::<Vec<_>>(), opt_filter)?;
         Ok(states(&own.groups))
     }

@@ -4,7 +4,7 @@
 //! there. This one adds in 128 bits and fails in words if the end does not fit. Decimals and floats are
 //! summed by DataFusion, which widens decimals.
 
-use super::grouped::{counted, each_run};
+use super::grouped::{counted, each_run, grow};
 use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array,
@@ -147,12 +147,6 @@ struct WholeSums {
 }
 
 impl WholeSums {
-    fn grow(&mut self, groups: usize) {
-        if self.groups.len() < groups {
-            self.groups.resize(groups, Whole::default());
-        }
-    }
-
     fn add(
         &mut self,
         values: &ArrayRef,
@@ -218,7 +212,7 @@ impl GroupsAccumulator for WholeSums {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        grow(&mut self.groups, total_num_groups);
         self.add(first(values)?, Some(group_indices), opt_filter)
     }
 
@@ -236,7 +230,7 @@ impl GroupsAccumulator for WholeSums {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        grow(&mut self.groups, total_num_groups);
         self.merge(first(values)?, group_indices.iter().copied())
     }
 
@@ -247,7 +241,7 @@ impl GroupsAccumulator for WholeSums {
     ) -> Result<Vec<ArrayRef>> {
         let values = first(values)?;
         let mut own = Self::default();
-        own.grow(values.len());
+        grow(&mut own.groups, values.len());
         let groups: Vec<usize> = (0..values.len()).collect();
         own.add(values, Some(&groups), opt_filter)?;
         Ok(vec![states(own.groups)?])
@@ -260,12 +254,12 @@ impl GroupsAccumulator for WholeSums {
 
 impl Accumulator for WholeSums {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         self.add(first(values)?, None, None)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         ScalarValue::try_from_array(&answers(self.groups.clone())?, 0)
     }
 
@@ -274,13 +268,13 @@ impl Accumulator for WholeSums {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         let states = states(self.groups.clone())?;
         Ok(vec![ScalarValue::try_from_array(&states, 0)?])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         self.merge(first(states)?, std::iter::repeat(0))
     }
 

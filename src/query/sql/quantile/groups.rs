@@ -3,7 +3,7 @@
 //! One implementation for groups and for a whole table. A partition's state is the blocks of its
 //! groups; whoever merges partitions keeps them as they came.
 
-use super::super::grouped::{counted, each_run};
+use super::super::grouped::{counted, each_run, grow};
 use super::float;
 use super::values::{Tag, Values, WHOLE};
 use crate::num;
@@ -115,12 +115,6 @@ impl QuantileGroups {
         match weights {
             Some(weights) => Ok(Some(weights.clone())),
             None => internal_err!("a weight is no BIGINT"),
-        }
-    }
-
-    fn grow(&mut self, groups: usize) {
-        if self.groups.len() < groups {
-            self.groups.resize(groups, Values::default());
         }
     }
 
@@ -236,7 +230,7 @@ impl GroupsAccumulator for QuantileGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        grow(&mut self.groups, total_num_groups);
         self.add(values, Some(group_indices), opt_filter)
     }
 
@@ -255,7 +249,7 @@ impl GroupsAccumulator for QuantileGroups {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        grow(&mut self.groups, total_num_groups);
         let Some(states) = values.first().and_then(|own| own.as_binary_opt::<i64>()) else {
             return internal_err!("the state of a quantile is another one's");
         };
@@ -297,12 +291,12 @@ impl GroupsAccumulator for QuantileGroups {
 
 impl Accumulator for QuantileGroups {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         self.add(values, None, None)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         let groups = self.emit(EmitTo::All);
         ScalarValue::try_from_array(&self.answers(groups)?, 0)
     }
@@ -312,7 +306,7 @@ impl Accumulator for QuantileGroups {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.grow(1);
+        grow(&mut self.groups, 1);
         let states = states(self.emit(EmitTo::All));
         Ok(vec![ScalarValue::try_from_array(&states, 0)?])
     }
