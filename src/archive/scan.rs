@@ -159,7 +159,7 @@ impl ScanView {
         let file = open
             .file(table)
             .inspect_err(|error| self.suspect(segment, error))?;
-        let groups = 0..file.metadata.num_row_groups();
+        let groups = 0..file.groups();
         let mut units: Vec<Unit> = groups
             .map(|group| Unit::sealed(file, segment, table, group))
             .collect();

@@ -23,6 +23,7 @@ use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, Trac
 use parquet::schema::types::ColumnDescPtr;
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Cursor;
 use std::ops::Range;
 use zstd::bulk::Compressor;
 
@@ -48,10 +49,10 @@ impl<T> Cells<'_, T> {
 pub(super) struct ChunkWriter {
     zstd: Compressor<'static>,
     level: ZstdLevel,
-    /// Content of the page in the making, before compression.
+    /// Values of the page in the making, before compression.
     plain: Vec<u8>,
-    /// The page behind compression.
-    packed: Vec<u8>,
+    /// The page: its levels, and its values behind compression.
+    content: Vec<u8>,
     /// Memory for the pages of a chunk.
     chunk: Vec<u8>,
 }
@@ -77,7 +78,7 @@ impl ChunkWriter {
             zstd,
             level: ZstdLevel::try_new(level).map_err(parquet_error("starting to compress"))?,
             plain: Vec::new(),
-            packed: Vec::new(),
+            content: Vec::new(),
             chunk: Vec::new(),
         })
     }
@@ -230,23 +231,22 @@ impl<'w, T: Value> Chunk<'w, T> {
     }
 
     fn dictionary(&mut self, entries: &[T]) -> Result<()> {
+        let count = u32::try_from(entries.len()).map_err(|_| too_large())?;
         let mut plain = Vec::new();
         for entry in entries {
             entry.append_plain(&mut plain);
         }
-        self.compress(&plain)?;
-        let page = Page::DictionaryPage {
-            buf: Bytes::copy_from_slice(&self.writer.packed),
-            num_values: u32::try_from(entries.len()).map_err(|_| too_large())?,
+        let mut content = std::mem::take(&mut self.writer.content);
+        content.clear();
+        self.compress(&plain, &mut content)?;
+        let page = |buf| Page::DictionaryPage {
+            buf,
+            num_values: count,
             encoding: Encoding::PLAIN,
             is_sorted: false,
         };
-        self.write(
-            page,
-            plain.len(),
-            PageType::DICTIONARY_PAGE,
-            Encoding::PLAIN,
-        )?;
+        let (kind, encoding) = (PageType::DICTIONARY_PAGE, Encoding::PLAIN);
+        self.write(content, page, plain.len(), kind, encoding)?;
         Ok(())
     }
 
@@ -267,19 +267,21 @@ impl<'w, T: Value> Chunk<'w, T> {
                 .split_at_checked(there)
                 .ok_or_else(|| Error::internal("a column has fewer values than rows"))?;
             values = rest;
-            let mut levels = Vec::new();
+            let mut content = std::mem::take(&mut self.writer.content);
+            content.clear();
             if let Some(present) = present {
-                encode::levels(present, &mut levels);
+                encode::levels(present, there, &mut content);
             }
             let mut plain = std::mem::take(&mut self.writer.plain);
             plain.clear();
             encode(own, rows.clone(), &mut plain);
-            self.data_page(own, rows.len(), levels, &plain)?;
+            self.data_page(own, rows.len(), content, &plain)?;
             self.writer.plain = plain;
         }
         Ok(())
     }
 
+    /// Writes a page of these values; `content` holds its levels.
     fn data_page(
         &mut self,
         values: &[T],
@@ -289,26 +291,28 @@ impl<'w, T: Value> Chunk<'w, T> {
     ) -> Result<()> {
         let size = |len: usize| u32::try_from(len).map_err(|_| too_large());
         let levels_len = content.len();
-        self.compress(plain)?;
-        let packed = &self.writer.packed;
-        let is_compressed = packed.len() < plain.len();
-        let body = if is_compressed { packed } else { plain };
-        content.reserve_exact(body.len());
-        content.extend_from_slice(body);
+        self.compress(plain, &mut content)?;
+        let is_compressed = content.len() - levels_len < plain.len();
+        if !is_compressed {
+            content.truncate(levels_len);
+            content.extend_from_slice(plain);
+        }
         let nulls = rows - values.len();
-        let page = Page::DataPageV2 {
-            buf: Bytes::from(content),
-            num_values: size(rows)?,
-            encoding: self.encoding,
-            num_nulls: size(nulls)?,
-            num_rows: size(rows)?,
-            def_levels_byte_len: size(levels_len)?,
+        let encoding = self.encoding;
+        let (all, none, levels) = (size(rows)?, size(nulls)?, size(levels_len)?);
+        let page = |buf| Page::DataPageV2 {
+            buf,
+            num_values: all,
+            encoding,
+            num_nulls: none,
+            num_rows: all,
+            def_levels_byte_len: levels,
             rep_levels_byte_len: 0,
             is_compressed,
             statistics: None,
         };
-        let (kind, encoding) = (PageType::DATA_PAGE_V2, self.encoding);
-        let place = self.write(page, levels_len + plain.len(), kind, encoding)?;
+        let plain_len = levels_len + plain.len();
+        let place = self.write(content, page, plain_len, PageType::DATA_PAGE_V2, encoding)?;
         self.first_data_page.get_or_insert(place.offset);
         self.offset_index.append_row_count(num::len_i64(rows));
         let len = i32::try_from(place.bytes_written).map_err(|_| too_large())?;
@@ -327,46 +331,52 @@ impl<'w, T: Value> Chunk<'w, T> {
             value.append_plain(&mut bytes);
             bytes
         };
-        let smallest = values.iter().copied().min();
-        let Some(range) = smallest.zip(values.iter().copied().max()) else {
-            let nulls = num::len_i64(nulls);
+        let nulls = num::len_i64(nulls);
+        let Some(first) = values.first() else {
             self.column_index
                 .append(true, Vec::new(), Vec::new(), nulls);
             return;
         };
+        let wider = |(min, max): (T, T), value: &T| (min.min(*value), max.max(*value));
+        let range = values.iter().fold((*first, *first), wider);
         let (min, max) = range;
         self.column_index
-            .append(false, plain(min), plain(max), num::len_i64(nulls));
+            .append(false, plain(min), plain(max), nulls);
         self.order.add(range);
         let (low, high) = self.range.unwrap_or(range);
         self.range = Some((low.min(min), high.max(max)));
     }
 
-    /// Compresses a page into `packed`, whose memory serves for every page: one of its own for each
-    /// would have to be handed out and cleared by the system.
-    fn compress(&mut self, plain: &[u8]) -> Result<()> {
-        let writer = &mut *self.writer;
-        writer.packed.clear();
-        let most = zstd::zstd_safe::compress_bound(plain.len());
-        writer.packed.reserve(most);
-        let compressed = writer.zstd.compress_to_buffer(plain, &mut writer.packed);
+    /// Appends what is compressed of `plain`.
+    fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let end = num::len_u64(out.len());
+        out.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        let mut behind = Cursor::new(out);
+        behind.set_position(end);
+        let compressed = self.writer.zstd.compress_to_buffer(plain, &mut behind);
         compressed
             .map(drop)
             .map_err(ParquetError::from)
             .map_err(parquet_error("compressing a page"))
     }
 
+    /// Writes a page of this content, whose memory serves the next one: one of its own for each would have
+    /// to be handed out and cleared by the system.
     fn write(
         &mut self,
-        page: Page,
+        content: Vec<u8>,
+        page: impl FnOnce(Bytes) -> Page,
         uncompressed: usize,
         page_type: PageType,
         encoding: Encoding,
     ) -> Result<PageWriteSpec> {
-        let page = CompressedPage::new(page, uncompressed);
+        let content = Bytes::from(content);
+        let page = CompressedPage::new(page(Bytes::clone(&content)), uncompressed);
         let place = SerializedPageWriter::new(&mut self.sink)
             .write_page(page)
             .map_err(parquet_error("writing a page"))?;
+        // The page is gone, so that this is no copy.
+        self.writer.content = content.into();
         self.uncompressed += place.uncompressed_size;
         match self.pages.last_mut() {
             Some(last) if last.page_type == page_type => last.count += 1,

@@ -276,7 +276,7 @@ impl CoarseFile {
     /// # Errors
     /// `Data` if its schema cannot be read.
     pub fn new(file: VerifiedFile) -> Result<Self> {
-        let arrow = ArrowReaderMetadata::try_new(file.indexed()?, ArrowReaderOptions::new())
+        let arrow = ArrowReaderMetadata::try_new(file.parquet()?, ArrowReaderOptions::new())
             .map_err(parquet_error("reading the schema of a samples_5m file"))?;
         let runs = OnceLock::new();
         Ok(Self { file, arrow, runs })
@@ -297,8 +297,7 @@ impl CoarseFile {
     /// Rows in it.
     #[must_use]
     pub fn row_count(&self) -> u64 {
-        let file = self.file.metadata.file_metadata();
-        file.num_rows().unsigned_abs()
+        self.file.rows()
     }
 
     /// Sum over all rows, for comparing with `CoarseWriter::sum`.

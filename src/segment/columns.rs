@@ -3,22 +3,24 @@
 //! Called by whoever reads a job, copies jobs, or sums up a file.
 
 use super::cells::{Buffer, Optional, unexpected_type};
+use super::footer::Chunk;
 use super::pages::{Pages, SharedDecompressor};
 use super::value::Value;
-use super::{VerifiedFile, parquet_error};
+use super::{VerifiedFile, parquet_error, samples};
 use crate::error::{Error, Result};
 use crate::num;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::DataType;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
+use parquet::schema::types::ColumnDescPtr;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A column of a row group.
 pub(super) struct ColumnChunk<'a> {
     file: &'a VerifiedFile,
-    chunk: &'a ColumnChunkMetaData,
+    chunk: &'a Chunk,
+    described: ColumnDescPtr,
     /// Where its data pages lie, in order.
     locations: Arc<[PageLocation]>,
     rows: usize,
@@ -30,30 +32,23 @@ impl<'a> ColumnChunk<'a> {
     /// # Errors
     /// `Data` if the file has no such column or no index of its pages.
     pub(super) fn new(file: &'a VerifiedFile, group: usize, position: usize) -> Result<Self> {
-        let missing = || {
-            Error::data(
-                "segment_schema",
-                "a samples file lacks a column or its index",
-            )
-        };
-        let metadata = &file.metadata;
-        let found = metadata.row_groups().get(group).ok_or_else(missing)?;
-        let chunk = found.columns().get(position).ok_or_else(missing)?;
+        let missing = || Error::data("segment_schema", "a samples file lacks a row group");
+        let chunk = file.chunk(group, position)?;
+        let schema = samples::described()?;
+        let described = schema.columns().get(position);
+        let described = described.filter(|own| own.physical_type() == chunk.kind);
         Ok(Self {
             file,
             chunk,
+            described: described.cloned().ok_or_else(unexpected_type)?,
             locations: file.page_locations(group, position)?,
-            rows: group_rows(found),
+            rows: file.group_rows(group).ok_or_else(missing)?,
         })
     }
 
     /// Whether no row of it has a value.
     pub(super) fn is_empty(&self) -> bool {
-        let nulls = self
-            .chunk
-            .statistics()
-            .and_then(|statistics| statistics.null_count_opt());
-        nulls == Some(self.chunk.num_values().unsigned_abs())
+        self.chunk.is_all_null()
     }
 
     /// Rows in the group.
@@ -83,7 +78,7 @@ impl<'a> ColumnChunk<'a> {
         decompressor: &SharedDecompressor,
     ) -> Result<Buffer> {
         let (pages, skip) = Pages::new(&self.file.store, &self.locations, rows, decompressor);
-        match get_column_reader(self.chunk.column_descr_ptr(), Box::new(pages)) {
+        match get_column_reader(ColumnDescPtr::clone(&self.described), Box::new(pages)) {
             ColumnReader::Int32ColumnReader(column) => {
                 decode(column, skip, rows.len()).map(Buffer::Narrow)
             }
@@ -93,11 +88,6 @@ impl<'a> ColumnChunk<'a> {
             _ => Err(unexpected_type()),
         }
     }
-}
-
-/// Rows of a row group.
-pub(super) fn group_rows(group: &RowGroupMetaData) -> usize {
-    num::to_usize(group.num_rows().unsigned_abs())
 }
 
 /// The next `rows` cells behind the first `skip` ones.

@@ -7,7 +7,7 @@
 
 use super::VerifiedFile;
 use super::cells::{Buffer, Mark};
-use super::columns::{ColumnChunk, group_rows};
+use super::columns::ColumnChunk;
 use super::pages::SharedDecompressor;
 use super::parquet_error;
 use super::properties::{ROW_GROUP_ROWS, ValueEncoding};
@@ -127,10 +127,10 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn new(file: &'a VerifiedFile) -> Self {
         let mut behind = 0;
-        let groups = file.metadata.row_groups().iter();
+        let groups = file.footer.groups.iter();
         let starts = groups.map(|group| {
             let start = behind;
-            behind += group_rows(group);
+            behind += group.rows;
             start
         });
         Self {

@@ -108,13 +108,17 @@ fn pack(values: &[u64], width: u8, out: &mut Vec<u8>) {
 }
 
 /// Appends definition levels of one bit, in the hybrid of runs and packed bits: whichever of the two
-/// alone is shorter. Holes are rare and long, or a column that every other scrape has.
-pub(super) fn levels(present: &[bool], out: &mut Vec<u8>) {
+/// alone is shorter. Holes are rare and long, or a column that every other scrape has. `there` says how many
+/// are set: nearly every page is one run, which nobody need look for.
+pub(super) fn levels(present: &[bool], there: usize, out: &mut Vec<u8>) {
+    if there == 0 || there == present.len() {
+        level_run(present.len(), there > 0, out);
+        return;
+    }
     let start = out.len();
     let packed_len = present.len().div_ceil(8);
     for run in present.chunk_by(|a, b| a == b) {
-        varint(num::len_u64(run.len()) << 1, out);
-        out.push(u8::from(run.first() == Some(&true)));
+        level_run(run.len(), run.first() == Some(&true), out);
         if out.len() - start > packed_len {
             out.truncate(start);
             varint(num::len_u64(packed_len) << 1 | 1, out);
@@ -122,6 +126,11 @@ pub(super) fn levels(present: &[bool], out: &mut Vec<u8>) {
             return;
         }
     }
+}
+
+fn level_run(len: usize, is_set: bool, out: &mut Vec<u8>) {
+    varint(num::len_u64(len) << 1, out);
+    out.push(u8::from(is_set));
 }
 
 /// Up to eight flags as a byte, the first in the lowest bit.

@@ -22,6 +22,7 @@ use parquet::arrow::arrow_reader::{
     RowSelector,
 };
 use std::cmp::Ordering;
+use parquet::schema::types::SchemaDescriptor;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -53,10 +54,11 @@ impl JobsFile {
         if let Some(known) = self.rows.get() {
             return Ok(known);
         }
-        let metadata = self.file.indexed()?;
-        let arrow = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
+        let metadata = self.file.parquet()?;
+        let arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())
             .map_err(parquet_error("reading the schema of a jobs file"))?;
-        let filled = filled_leaves(&self.file);
+        let schema = metadata.file_metadata().schema_descr();
+        let filled = filled_leaves(&self.file, schema);
         Ok(self.rows.get_or_init(|| RowReading { arrow, filled }))
     }
 
@@ -89,7 +91,7 @@ impl JobsFile {
     /// Rows in it.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.file.metadata.file_metadata().num_rows().unsigned_abs()
+        self.file.rows()
     }
 
     /// Reads and checks the whole file.
@@ -188,7 +190,8 @@ impl JobsFile {
     /// # Errors
     /// `Data` if the file is damaged.
     pub fn heads(&self) -> Result<Vec<JobHead>> {
-        let schema = self.file.metadata.file_metadata().schema_descr();
+        let metadata = self.file.parquet()?;
+        let schema = metadata.file_metadata().schema_descr();
         let columns = ProjectionMask::columns(schema, HEAD_COLUMNS);
         let (mut heads, mut names) = (Vec::new(), HashMap::new());
         for batch in self.pages(columns)? {
@@ -311,20 +314,11 @@ fn fewer_rows() -> Error {
 
 /// The leaves that hold a value in some row group, by the footer's null counts. Lists are kept whole:
 /// their structs are read by all their fields.
-fn filled_leaves(file: &VerifiedFile) -> ProjectionMask {
-    let metadata = &file.metadata;
-    let schema = metadata.file_metadata().schema_descr();
+fn filled_leaves(file: &VerifiedFile, schema: &SchemaDescriptor) -> ProjectionMask {
     let holds_values = |leaf: &usize| {
-        metadata
-            .row_groups()
-            .iter()
-            .filter_map(|group| group.columns().get(*leaf))
-            .any(|chunk| {
-                let nulls = chunk
-                    .statistics()
-                    .and_then(|statistics| statistics.null_count_opt());
-                nulls != Some(chunk.num_values().unsigned_abs())
-            })
+        let groups = file.footer.groups.iter();
+        let mut chunks = groups.filter_map(|group| group.chunks.get(*leaf));
+        chunks.any(|chunk| !chunk.is_all_null())
     };
     let in_list = |leaf: &usize| schema.get_column_root_idx(*leaf) >= JOB_COLUMNS.len();
     let leaves = (0..schema.num_columns()).filter(|leaf| in_list(leaf) || holds_values(leaf));

@@ -14,6 +14,7 @@ pub mod copy;
 pub mod digest;
 pub mod dir;
 mod encode;
+mod footer;
 mod job_cells;
 mod job_columns;
 mod job_lists;

@@ -1,37 +1,39 @@
 //! The page index of a segment file, column by column as it is asked for.
 //!
-//! A jobs file has 170 leaves and a question looks at three of them: reading the places and bounds of all
-//! pages of all leaves would cost more than the question (docs/adr/0028). What the Parquet library wants
-//! to read with is made whole when it is first asked for.
+//! A jobs file has 150 leaves and a question looks at three of them: reading the places and bounds of all
+//! pages of all leaves would cost more than the question (docs/adr/0028), and keeping them in memory, read or
+//! not, is more than the rest of an open file (docs/adr/0030).
 
+use super::footer::{Chunk, integer};
 use super::parquet_error;
 use super::thrift::{BINARY, Compact, I32, I64, LIST, STRUCT, odd};
 use crate::error::{Error, Result};
 use crate::num;
 use bytes::Bytes;
 use parquet::errors::Result as ParquetResult;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// What the places of one leaf take beside themselves.
 const LOCATIONS_OVERHEAD: usize = 64;
 
-/// Row group and leaf.
-type Place = (usize, usize);
+/// Readings of a file's end before it is kept.
+const READS_MAX: usize = 4;
 
-/// The index, still encoded, and what was read of it.
-#[derive(Debug)]
+/// Row group and leaf.
+pub(super) type Place = (usize, usize);
+
+/// What was read of the index.
+#[derive(Debug, Default)]
 pub(super) struct PageIndex {
-    bytes: Bytes,
-    /// Where in the file `bytes` begin.
-    offset: u64,
     locations: RwLock<HashMap<Place, Arc<[PageLocation]>>>,
-    /// Metadata with the index in the library's form.
-    whole: OnceLock<Arc<ParquetMetaData>>,
-    /// Memory that all of it takes.
+    /// The end of the file, once it was read again and again.
+    tail: OnceLock<Bytes>,
+    reads: AtomicUsize,
+    /// Memory that it takes.
     memory: AtomicUsize,
 }
 
@@ -51,81 +53,65 @@ fn missing() -> Error {
     )
 }
 
-fn chunk(metadata: &ParquetMetaData, (group, leaf): Place) -> Option<&ColumnChunkMetaData> {
-    metadata.row_groups().get(group)?.columns().get(leaf)
+/// The end of a file, from where its indexes begin, and where that is.
+pub(super) struct Indexes<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) offset: u64,
+}
+
+impl Indexes<'_> {
+    fn part(&self, range: Option<&Range<u64>>) -> Option<&[u8]> {
+        let range = range?;
+        let start = num::to_usize(range.start.checked_sub(self.offset)?);
+        let end = num::to_usize(range.end.checked_sub(self.offset)?);
+        self.bytes.get(start..end)
+    }
+
+    /// Bounds of the pages of an integer leaf; `None` if there are none, or they are damaged: they only
+    /// save work.
+    pub(super) fn bounds(&self, chunk: &Chunk) -> Option<PageBounds> {
+        column_index(self.part(chunk.column_index.as_ref())?).ok()
+    }
 }
 
 impl PageIndex {
-    /// The index of a file with this metadata; `tail` begins at `offset` and holds all of it.
-    pub(super) fn new(metadata: &ParquetMetaData, tail: &Bytes, offset: u64) -> Self {
-        let chunks = metadata
-            .row_groups()
-            .iter()
-            .flat_map(|group| group.columns());
-        let ends = chunks.flat_map(|chunk| {
-            let offsets = chunk.offset_index_offset().zip(chunk.offset_index_length());
-            let bounds = chunk.column_index_offset().zip(chunk.column_index_length());
-            [offsets, bounds].into_iter().flatten()
-        });
-        let end = ends
-            .filter_map(|(start, len)| u64::try_from(start.checked_add(i64::from(len))?).ok())
-            .max();
-        let len = num::to_usize(end.unwrap_or(offset).saturating_sub(offset)).min(tail.len());
-        Self {
-            // A copy: a slice would keep the footer in memory, too.
-            bytes: Bytes::copy_from_slice(tail.get(..len).unwrap_or_default()),
-            offset,
-            locations: RwLock::default(),
-            whole: OnceLock::new(),
-            memory: AtomicUsize::new(len),
-        }
-    }
-
-    /// The metadata with the index in the library's form; `make` gets the encoded index and where in the
-    /// file it begins, and is asked once.
-    pub(super) fn whole(
-        &self,
-        make: impl FnOnce(Bytes, u64) -> Result<ParquetMetaData>,
-    ) -> Result<Arc<ParquetMetaData>> {
-        if let Some(whole) = self.whole.get() {
-            return Ok(Arc::clone(whole));
-        }
-        let whole = make(self.bytes.clone(), self.offset)?;
-        self.memory.fetch_add(whole.memory_size(), Relaxed);
-        Ok(Arc::clone(self.whole.get_or_init(|| Arc::new(whole))))
-    }
-
     /// Memory that it takes, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.memory.load(Relaxed)
     }
 
-    fn part(&self, offset: Option<i64>, len: Option<i32>) -> Option<&[u8]> {
-        let start = u64::try_from(offset?).ok()?.checked_sub(self.offset)?;
-        let start = num::to_usize(start);
-        self.bytes
-            .get(start..start.checked_add(usize::try_from(len?).ok()?)?)
+    /// The end of the file, if it is kept.
+    pub(super) fn tail(&self) -> Option<Bytes> {
+        self.tail.get().cloned()
     }
 
-    /// Where the pages of a leaf lie in a row group, in order.
+    /// The end of the file was read again. Who asks for more than a few leaves asks for many: a job has two
+    /// dozen columns.
+    pub(super) fn was_read(&self, tail: &Bytes) {
+        let often = self.reads.fetch_add(1, Relaxed) >= READS_MAX;
+        if often && self.tail.set(Bytes::clone(tail)).is_ok() {
+            self.memory.fetch_add(tail.len(), Relaxed);
+        }
+    }
+
+    /// Where the pages of a leaf lie in a row group, in order, if that was asked before.
+    pub(super) fn known(&self, place: Place) -> Option<Arc<[PageLocation]>> {
+        let known = self.locations.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        known.get(&place).cloned()
+    }
+
+    /// Reads where the pages of a leaf lie in a row group, in order, and keeps it.
     ///
     /// # Errors
-    /// `Data` if the file has no such leaf, or no sound index of it.
+    /// `Data` if there is no sound index of the leaf.
     pub(super) fn locations(
         &self,
-        metadata: &ParquetMetaData,
+        indexes: &Indexes<'_>,
         place: Place,
+        chunk: &Chunk,
     ) -> Result<Arc<[PageLocation]>> {
-        let known = self
-            .locations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(pages) = known.get(&place) {
-            return Ok(Arc::clone(pages));
-        }
-        drop(known);
-        let chunk = chunk(metadata, place).ok_or_else(missing)?;
-        let encoded = self.part(chunk.offset_index_offset(), chunk.offset_index_length());
+        let encoded = indexes.part(chunk.offset_index.as_ref());
         let pages = offset_index(encoded.ok_or_else(missing)?)
             .map_err(parquet_error("reading a page index"))?;
         let pages: Arc<[PageLocation]> = pages.into();
@@ -136,14 +122,6 @@ impl PageIndex {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(known.entry(place).or_insert(pages)))
-    }
-
-    /// Bounds of the pages of an integer leaf; `None` if there are none, or they are damaged: they only
-    /// save work.
-    pub(super) fn bounds(&self, metadata: &ParquetMetaData, place: Place) -> Option<PageBounds> {
-        let chunk = chunk(metadata, place)?;
-        let encoded = self.part(chunk.column_index_offset(), chunk.column_index_length())?;
-        column_index(encoded).ok()
     }
 }
 
@@ -227,16 +205,11 @@ fn column_index(bytes: &[u8]) -> ParquetResult<PageBounds> {
 /// Plain little-endian integers of 4 or 8 bytes; `None` for anything else, as of an empty page.
 fn values(reader: &mut Compact<'_>) -> ParquetResult<Vec<Option<i64>>> {
     let len = reader.list(BINARY)?;
-    let value = |bytes: &[u8]| match bytes.len() {
-        4 => Some(i64::from(i32::from_le_bytes(bytes.try_into().ok()?))),
-        8 => Some(i64::from_le_bytes(bytes.try_into().ok()?)),
-        _ => None,
-    };
-    (0..len).map(|_| Ok(value(reader.binary()?))).collect()
+    (0..len).map(|_| Ok(integer(reader.binary()?))).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::archived::SummarisedRow;
     use crate::segment::dir::{DataDir, Table};
@@ -289,13 +262,11 @@ mod tests {
         VerifiedFile::open(file, built.digests.clone()).unwrap()
     }
 
-    #[test]
-    fn every_leaf_reads_as_the_library_reads_it() {
-        let root = tempfile::tempdir().unwrap();
-        let dir = DataDir::open(root.path()).unwrap();
+    /// Both files of a segment with more than one row group, and more than one page of each.
+    pub(in super::super) fn both_files(root: &std::path::Path) -> [VerifiedFile; 2] {
+        let dir = DataDir::open(root).unwrap();
         let mut samples = SamplesWriter::new(ValueEncoding::Native, 3).unwrap();
         let mut rows = Vec::new();
-        // More than one row group, more than one page of each.
         for number in 1..=70 {
             let job = archived_job(number, 7, 1_000);
             samples.push(job.row.keys, &job.profile).unwrap();
@@ -304,17 +275,23 @@ mod tests {
         rows.sort_by(jobs::order);
         let samples = samples.finish().unwrap();
         let jobs = jobs::build(&rows, &samples.digests, ValueEncoding::Native, 3).unwrap();
-        let mut looked_at = 0;
-        for file in [
+        [
             opened(&dir, Table::Samples, &samples),
             opened(&dir, Table::Jobs, &jobs),
-        ] {
-            let library = file.indexed().unwrap();
+        ]
+    }
+
+    #[test]
+    fn every_leaf_reads_as_the_library_reads_it() {
+        let root = tempfile::tempdir().unwrap();
+        let mut looked_at = 0;
+        for file in both_files(root.path()) {
+            let library = file.parquet().unwrap();
             let (places, bounds) = (
                 library.offset_index().unwrap(),
                 library.column_index().unwrap(),
             );
-            for (group, chunks) in file.metadata.row_groups().iter().enumerate() {
+            for (group, chunks) in library.row_groups().iter().enumerate() {
                 for (leaf, chunk) in chunks.columns().iter().enumerate() {
                     let own = file.page_locations(group, leaf).unwrap();
                     assert_eq!(

@@ -32,7 +32,7 @@ pub fn runs(file: &VerifiedFile) -> Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     let mut last = None;
     let mut row = 0;
-    for group in 0..file.metadata.num_row_groups() {
+    for group in 0..file.groups() {
         let [projects, jobs, parts, times] =
             [PROJECT_KEY, JOB, PART, TS].map(|position| column(file, group, position));
         let keys = projects?.into_iter().zip(jobs?).zip(parts?).zip(times?);
@@ -71,7 +71,7 @@ pub(super) fn column(file: &VerifiedFile, group: usize, position: usize) -> Resu
             "a samples file lacks a key column or its index",
         )
     };
-    let metadata = &file.metadata;
+    let metadata = file.parquet()?;
     let chunk = metadata
         .row_groups()
         .get(group)

@@ -2,7 +2,7 @@
 //!
 //! Its schema, and reading one job. [`SamplesWriter`] writes it, `copy` makes one out of several.
 
-use super::columns::{ColumnChunk, group_rows};
+use super::columns::ColumnChunk;
 use super::digest::Digests;
 use super::pages::SharedDecompressor;
 use super::{VerifiedFile, parquet_error};
@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 use crate::model::metric::{CellType, Column};
 use crate::model::profile::Profile;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
-use parquet::schema::types::{Type, TypePtr};
+use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type, TypePtr};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use super::samples_write::SamplesWriter;
 
@@ -98,6 +98,16 @@ pub fn schema() -> Result<TypePtr> {
         .map_err(parquet_error("describing the samples table"))
 }
 
+/// The columns of [`schema`], as the library reads them.
+pub(super) fn described() -> Result<SchemaDescPtr> {
+    static KNOWN: OnceLock<SchemaDescPtr> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(Arc::clone(known));
+    }
+    let described = Arc::new(SchemaDescriptor::new(schema()?));
+    Ok(Arc::clone(KNOWN.get_or_init(|| described)))
+}
+
 /// Reads the rows `range` of a samples file as a profile. Columns without a value in the touched row
 /// groups are not decoded; columns that end up without any value are left out.
 ///
@@ -107,8 +117,8 @@ pub fn read(file: &VerifiedFile, range: Range<usize>) -> Result<Profile> {
     let mut profile = Profile::default();
     let mut group_start = 0;
     let decompressor = SharedDecompressor::new().map_err(parquet_error("starting to read"))?;
-    for (number, group) in file.metadata.row_groups().iter().enumerate() {
-        let rows = group_rows(group);
+    for (number, group) in file.footer.groups.iter().enumerate() {
+        let rows = group.rows;
         let wanted = range.start.max(group_start)..range.end.min(group_start + rows);
         if !wanted.is_empty() {
             let reader = GroupReader {

@@ -17,6 +17,7 @@ pub use lists::read_list;
 pub use rows::{job_cells, sample_cells};
 pub use statistics::{Bound, ColumnBounds, group_bounds, page_bounds};
 
+use super::footer::Chunk;
 use super::pages::{DictionaryHeader, Header};
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
@@ -27,7 +28,6 @@ use arrow_schema::{ArrowError, DataType};
 use bytes::Bytes;
 use decode::Native;
 use parquet::basic::{Encoding, Type as Physical};
-use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::ChunkReader as _;
 use std::collections::HashMap;
@@ -154,10 +154,9 @@ impl GroupScan {
     /// # Errors
     /// `Data` if there is none.
     pub fn new(file: &VerifiedFile, group: usize) -> Result<Self> {
-        let metadata = file.metadata.row_groups().get(group);
-        let metadata = metadata.ok_or_else(|| odd("it has fewer row groups than it should"))?;
+        let rows = file.group_rows(group);
         Ok(Self {
-            rows: num::to_usize(metadata.num_rows().unsigned_abs()),
+            rows: rows.ok_or_else(|| odd("it has fewer row groups than it should"))?,
             file: file.clone(),
             group,
             dictionaries: HashMap::new(),
@@ -193,15 +192,11 @@ impl GroupScan {
         leaf: usize,
         rows: Range<usize>,
     ) -> Result<ArrayRef> {
-        let metadata = Arc::clone(&self.file.metadata);
-        let missing = || odd("it lacks a column or its index");
-        let chunk = metadata
-            .row_groups()
-            .get(self.group)
-            .and_then(|group| group.columns().get(leaf))
-            .ok_or_else(missing)?;
-        if is_all_null(chunk) {
-            let kind = match chunk.column_type() {
+        let footer = Arc::clone(&self.file.footer);
+        let chunk = footer.chunk(self.group, leaf);
+        let chunk = chunk.ok_or_else(|| odd("it lacks a column"))?;
+        if chunk.is_all_null() {
+            let kind = match chunk.kind {
                 Physical::INT32 => DataType::Int32,
                 Physical::INT64 => DataType::Int64,
                 _ => DataType::Utf8View,
@@ -212,7 +207,7 @@ impl GroupScan {
         let pages = ChunkPages::read(&self.file, &locations, &rows, self.rows)?;
         let dictionary = self.dictionary(scratch, leaf, chunk, &locations)?;
         let dictionary = dictionary.as_deref();
-        match chunk.column_type() {
+        match chunk.kind {
             Physical::INT32 => {
                 let (values, nulls) =
                     integers::<i32>(scratch, &pages, dictionary.and_then(Dictionary::narrow))?;
@@ -235,12 +230,13 @@ impl GroupScan {
         &mut self,
         scratch: &mut Scratch,
         leaf: usize,
-        chunk: &ColumnChunkMetaData,
+        chunk: &Chunk,
         locations: &[PageLocation],
     ) -> Result<Option<Arc<Dictionary>>> {
-        let Some(offset) = chunk.dictionary_page_offset() else {
+        let Some(offset) = chunk.dictionary else {
             return Ok(None);
         };
+        let offset = i64::try_from(offset).map_err(|_| odd("impossible page offset"))?;
         if let Some(known) = self.dictionaries.get(&leaf) {
             return Ok(Some(Arc::clone(known)));
         }
@@ -252,7 +248,7 @@ impl GroupScan {
         let packed = bytes.get(header_len..).unwrap_or_default();
         let plain = scratch.decompress(packed, num::to_usize(u64::from(header.uncompressed)))?;
         let count = num::to_usize(u64::from(header.values));
-        let dictionary = match chunk.column_type() {
+        let dictionary = match chunk.kind {
             Physical::INT32 => plain_integers(plain, count).map(Dictionary::Narrow),
             Physical::INT64 => plain_integers(plain, count).map(Dictionary::Wide),
             _ => texts::plain(plain, count)?.map(Dictionary::Text),
@@ -261,14 +257,6 @@ impl GroupScan {
         self.dictionaries.insert(leaf, Arc::clone(&dictionary));
         Ok(Some(dictionary))
     }
-}
-
-/// Whether the chunk holds no value at all.
-fn is_all_null(chunk: &ColumnChunkMetaData) -> bool {
-    let nulls = chunk
-        .statistics()
-        .and_then(|statistics| statistics.null_count_opt());
-    nulls == Some(chunk.num_values().unsigned_abs())
 }
 
 fn read(file: &VerifiedFile, offset: i64, len: usize) -> Result<Bytes> {

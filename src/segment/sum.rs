@@ -60,7 +60,7 @@ fn then(before: u64, number: u64) -> u64 {
 pub fn samples(file: &VerifiedFile, counts: &dyn Fn(i64) -> bool, pause: Pause<'_>) -> Result<Sum> {
     let decompressor = SharedDecompressor::new().map_err(parquet_error("starting to read"))?;
     let (mut all, mut last) = (Sum::default(), None);
-    for group in 0..file.metadata.num_row_groups() {
+    for group in 0..file.groups() {
         let rows = row_seeds(file, group, counts, &mut last)?;
         all.rows += num::len_u64(rows.iter().filter(|(_, mask)| *mask != 0).count());
         for position in TS..COLUMNS {

@@ -1,5 +1,5 @@
 //! Reading Thrift's compact protocol, as far as the structures that are read for every scan and every job
-//! need it: page headers and page indexes. Everything else is the Parquet library's.
+//! need it: page headers, page indexes and footers. Everything else is the Parquet library's.
 //!
 //! Whatever the bytes are, nothing panics and nothing is made that is larger than they are.
 
@@ -9,13 +9,19 @@ use parquet::errors::{ParquetError, Result};
 /// Types of fields and of elements.
 pub(super) const TRUE: u8 = 1;
 pub(super) const FALSE: u8 = 2;
+const BYTE: u8 = 3;
+const I16: u8 = 4;
 pub(super) const I32: u8 = 5;
 pub(super) const I64: u8 = 6;
+const DOUBLE: u8 = 7;
 pub(super) const BINARY: u8 = 8;
 pub(super) const LIST: u8 = 9;
+const SET: u8 = 10;
 pub(super) const STRUCT: u8 = 12;
 /// The end of a struct.
 const STOP: u8 = 0;
+/// Structs in structs, and lists in lists, that are passed over: Parquet has four.
+const DEPTH_MAX: u8 = 12;
 /// A list of more elements has its length behind its first byte.
 const SHORT_LIST_MAX: u8 = 14;
 
@@ -102,6 +108,16 @@ impl<'a> Compact<'a> {
 
     /// The number of a list's elements, which are of type `kind`.
     pub(super) fn list(&mut self, kind: u8) -> Result<usize> {
+        let (len, own) = self.elements()?;
+        let is_bool = |kind: u8| kind == TRUE || kind == FALSE;
+        if own != kind && !(is_bool(own) && is_bool(kind)) {
+            return Err(odd("a structure has an odd list"));
+        }
+        Ok(len)
+    }
+
+    /// The number and the type of a list's elements.
+    fn elements(&mut self) -> Result<(usize, u8)> {
         let byte = self.byte()?;
         let len = match byte >> 4 {
             len if len <= SHORT_LIST_MAX => u64::from(len),
@@ -109,12 +125,41 @@ impl<'a> Compact<'a> {
         };
         // Every element takes a byte at least.
         let left = num::len_u64(self.bytes.len() - self.at);
-        let own = byte & 0x0f;
-        let is_bool = |kind: u8| kind == TRUE || kind == FALSE;
-        if len > left || own != kind && !(is_bool(own) && is_bool(kind)) {
+        if len > left {
             return Err(odd("a structure has an odd list"));
         }
-        Ok(num::to_usize(len))
+        Ok((num::to_usize(len), byte & 0x0f))
+    }
+
+    /// Passes over the value of a field that nobody asks for.
+    pub(super) fn skip(&mut self, kind: u8) -> Result<()> {
+        self.pass(kind, DEPTH_MAX)
+    }
+
+    fn pass(&mut self, kind: u8, depth: u8) -> Result<()> {
+        let inner = depth.checked_sub(1);
+        let deeper = || inner.ok_or_else(|| odd("a structure is too deep"));
+        match kind {
+            // A field's type is its value.
+            TRUE | FALSE => Ok(()),
+            BYTE => self.byte().map(drop),
+            I16 | I32 | I64 => self.varint().map(drop),
+            DOUBLE => (0..8).try_for_each(|_| self.byte().map(drop)),
+            BINARY => self.binary().map(drop),
+            LIST | SET => {
+                let (len, kind) = self.elements()?;
+                let depth = deeper()?;
+                (0..len).try_for_each(|_| match kind {
+                    TRUE | FALSE => self.byte().map(drop),
+                    _ => self.pass(kind, depth),
+                })
+            }
+            STRUCT => {
+                let depth = deeper()?;
+                self.nested(|reader, _, kind| reader.pass(kind, depth))
+            }
+            _ => Err(odd("a structure has a field of an unknown type")),
+        }
     }
 
     /// A list of integers.

@@ -2,7 +2,8 @@
 
 use super::digest::Digests;
 use super::dir::ReadFile;
-use super::page_index::{PageBounds, PageIndex};
+use super::footer::{Chunk, Footer};
+use super::page_index::{Indexes, PageBounds, PageIndex};
 use super::{FORMAT, FORMAT_KEY, parquet_error};
 use crate::error::{Error, Result};
 use crate::fault;
@@ -15,7 +16,7 @@ use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 use std::io::Cursor;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes that are read at once when a whole file is checked.
@@ -109,14 +110,14 @@ impl ChunkReader for PageStore {
     }
 }
 
-/// An open segment file with its parsed and checked footer.
+/// An open segment file with its checked footer.
 #[derive(Debug, Clone)]
 pub struct VerifiedFile {
     /// Its bytes.
     pub store: Arc<PageStore>,
-    /// Its footer, without the page index.
-    pub metadata: Arc<ParquetMetaData>,
+    pub(super) footer: Arc<Footer>,
     index: Arc<PageIndex>,
+    library: Arc<OnceLock<Arc<ParquetMetaData>>>,
     /// What the footer takes: looking at all of it for every question would cost more than the question.
     footer_memory: usize,
 }
@@ -131,23 +132,14 @@ impl VerifiedFile {
             file,
             digests: Arc::new(digests),
         });
-        // Read the tail once and hand it to the parser, which would ask for it in four pieces.
-        let tail = store.tail()?;
-        let offset = store.digests.tail_range().start;
-        let tail = Tail {
-            bytes: tail,
-            offset,
-            file_len: store.len(),
-        };
-        let metadata = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Skip)
-            .parse_and_finish(&tail)
-            .map_err(parquet_error("parsing a footer"))?;
+        let footer =
+            Footer::parse(&store.tail()?).map_err(parquet_error("parsing a footer"))?;
         let file = Self {
-            footer_memory: metadata.memory_size() + store.digests.memory(),
-            index: Arc::new(PageIndex::new(&metadata, &tail.bytes, offset)),
+            footer_memory: footer.memory() + store.digests.memory(),
+            footer: Arc::new(footer),
+            index: Arc::default(),
+            library: Arc::default(),
             store,
-            metadata: Arc::new(metadata),
         };
         file.check_format()?;
         Ok(file)
@@ -170,44 +162,101 @@ impl VerifiedFile {
         ))
     }
 
+    /// Rows in it.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.footer.rows
+    }
+
+    /// The number of its row groups.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.footer.groups.len()
+    }
+
+    /// Rows of a row group; `None` if there is no such group.
+    #[must_use]
+    pub fn group_rows(&self, group: usize) -> Option<usize> {
+        Some(self.footer.groups.get(group)?.rows)
+    }
+
+    /// The leaf of a flat column; `None` if the file has none of that name: older files lack younger
+    /// columns.
+    #[must_use]
+    pub fn leaf(&self, name: &str) -> Option<usize> {
+        self.footer.leaf(name)
+    }
+
+    /// A leaf of a row group.
+    pub(super) fn chunk(&self, group: usize, leaf: usize) -> Result<&Chunk> {
+        self.footer
+            .chunk(group, leaf)
+            .ok_or_else(|| Error::data("segment_schema", "a segment file lacks a column"))
+    }
+
     /// Where the pages of a leaf lie in a row group, in order.
     ///
     /// # Errors
     /// `Data` if the file has no such leaf, or no sound index of it.
     pub fn page_locations(&self, group: usize, leaf: usize) -> Result<Arc<[PageLocation]>> {
-        self.index.locations(&self.metadata, (group, leaf))
+        let place = (group, leaf);
+        if let Some(known) = self.index.known(place) {
+            return Ok(known);
+        }
+        let chunk = self.chunk(group, leaf)?;
+        self.with_indexes(|indexes| self.index.locations(indexes, place, chunk))?
     }
 
     /// Bounds of the pages of an integer leaf in a row group; `None` if nothing is known.
     #[must_use]
     pub fn page_bounds(&self, group: usize, leaf: usize) -> Option<PageBounds> {
-        self.index.bounds(&self.metadata, (group, leaf))
+        let chunk = self.chunk(group, leaf).ok()?;
+        let bounds = self.with_indexes(|indexes| indexes.bounds(chunk));
+        bounds.ok().flatten()
     }
 
-    /// The footer with the page index of every leaf, as the Parquet library reads with it. Made once.
+    fn with_indexes<T>(&self, look: impl FnOnce(&Indexes<'_>) -> T) -> Result<T> {
+        let tail = match self.index.tail() {
+            Some(kept) => kept,
+            None => {
+                let tail = self.store.tail()?;
+                self.index.was_read(&tail);
+                tail
+            }
+        };
+        Ok(look(&Indexes {
+            bytes: &tail,
+            offset: self.store.digests.tail_range().start,
+        }))
+    }
+
+    /// Footer and page index of every leaf in the Parquet library's form, for what it reads itself. Made
+    /// once.
     ///
     /// # Errors
-    /// `Data` if the index is damaged.
-    pub fn indexed(&self) -> Result<Arc<ParquetMetaData>> {
-        self.index.whole(|bytes, offset| {
-            let metadata = (*self.metadata).clone();
-            let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
-                .with_page_index_policy(PageIndexPolicy::Optional);
-            reader
-                .read_page_indexes(&Tail {
-                    bytes,
-                    offset,
-                    file_len: self.store.len(),
-                })
-                .and_then(|()| reader.finish())
-                .map_err(parquet_error("reading a page index"))
-        })
+    /// `Data` if the library does not take them.
+    pub fn parquet(&self) -> Result<Arc<ParquetMetaData>> {
+        if let Some(known) = self.library.get() {
+            return Ok(Arc::clone(known));
+        }
+        // Read once: the library would ask for it in four pieces.
+        let tail = Tail {
+            bytes: self.store.tail()?,
+            offset: self.store.digests.tail_range().start,
+            file_len: self.store.len(),
+        };
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .parse_and_finish(&tail)
+            .map_err(parquet_error("parsing a footer"))?;
+        Ok(Arc::clone(self.library.get_or_init(|| Arc::new(metadata))))
     }
 
     /// Memory that footer and index take, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.footer_memory + self.index.memory()
+        let library = self.library.get().map_or(0, |own| own.memory_size());
+        self.footer_memory + self.index.memory() + library
     }
 
     /// Length in bytes.
@@ -225,8 +274,7 @@ impl VerifiedFile {
     /// A value of the footer's key-value list.
     #[must_use]
     pub fn footer_value(&self, key: &str) -> Option<&str> {
-        let list = self.metadata.file_metadata().key_value_metadata()?;
-        list.iter().find(|entry| entry.key == key)?.value.as_deref()
+        self.footer.value(key)
     }
 
     /// Reads and checks the whole file against its BLAKE3 digest.

@@ -16,7 +16,7 @@ use crate::model::archived::SummarisedRow;
 use crate::model::erasure::Fields;
 use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
-use crate::segment::scan::{GroupScan, Scratch, Table, job_columns};
+use crate::segment::scan::{GroupScan, Scratch, Table};
 use crate::time::TimestampMs;
 use arrow_array::Int64Array;
 use arrow_array::cast::AsArray as _;
@@ -157,14 +157,13 @@ fn ends(open: &OpenSegment) -> Result<Vec<(i64, i64, Option<TimestampMs>)>> {
     let file = open.file(Table::Jobs)?;
     let mut scratch = Scratch::new()?;
     let mut found = Vec::new();
-    for group in 0..file.metadata.num_row_groups() {
+    for group in 0..file.groups() {
         let mut scan = GroupScan::new(file, group)?;
         let mut column = |name: &str| -> Result<Int64Array> {
             let odd = || Error::data("segment_schema", format!("a jobs file lacks {name}"));
-            let stored = job_columns().iter().find(|own| own.name == name);
-            let leaf = stored.and_then(|stored| super::unit::leaf(file, stored));
+            let leaf = file.leaf(name).ok_or_else(odd)?;
             let rows = 0..scan.rows();
-            let cells = scan.column(&mut scratch, leaf.ok_or_else(odd)?, rows)?;
+            let cells = scan.column(&mut scratch, leaf, rows)?;
             let cells = cells.as_primitive_opt::<Int64Type>().ok_or_else(odd)?;
             Ok(cells.clone())
         };

@@ -137,11 +137,11 @@ impl JobFacts {
 fn sealed(segment: &OpenSegment, stored: &StoredColumn) -> Result<Vec<ArrayRef>> {
     let file = segment.file(Table::Jobs)?;
     let mut scratch = Scratch::new()?;
-    let groups = 0..file.metadata.num_row_groups();
+    let groups = 0..file.groups();
     let cells = groups.map(|group| {
         let mut scan = GroupScan::new(file, group)?;
         let rows = 0..scan.rows();
-        match super::unit::leaf(file, stored) {
+        match file.leaf(&stored.name) {
             Some(leaf) => scan.column(&mut scratch, leaf, rows),
             None => Ok(arrow_array::new_null_array(
                 &stored.kind.physical(),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::profile::Profile;
 use crate::model::scope::Scope;
+use crate::num;
 use crate::segment::VerifiedFile;
 use crate::segment::scan::{
     self, ColumnBounds, GroupScan, Scratch, StoredColumn, StoredKind, Table, job_columns,
@@ -51,24 +52,6 @@ fn columns(table: Table) -> &'static [StoredColumn] {
     }
 }
 
-/// Position of a column among a file's, by its name; files lack columns that are younger.
-fn position(file: &VerifiedFile, column: &StoredColumn) -> Option<usize> {
-    let schema = file.metadata.file_metadata().schema_descr();
-    let fields = schema.root_schema().get_fields();
-    fields.iter().position(|field| field.name() == column.name)
-}
-
-/// The leaf of a flat column.
-pub(super) fn leaf(file: &VerifiedFile, column: &StoredColumn) -> Option<usize> {
-    let root = position(file, column)?;
-    let schema = file.metadata.file_metadata().schema_descr();
-    // Nested columns stand behind the flat ones, so that the two positions are nearly always equal.
-    if root < schema.num_columns() && schema.get_column_root_idx(root) == root {
-        return Some(root);
-    }
-    (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)
-}
-
 impl Unit {
     pub(super) fn sealed(
         file: &VerifiedFile,
@@ -110,8 +93,7 @@ impl Unit {
     #[must_use]
     pub fn file_rows(&self) -> Option<u64> {
         let (file, group) = self.file()?;
-        let group = file.metadata.row_groups().get(group)?;
-        Some(group.num_rows().unsigned_abs())
+        Some(num::len_u64(file.group_rows(group)?))
     }
 
     fn file(&self) -> Option<(&VerifiedFile, usize)> {
@@ -121,18 +103,22 @@ impl Unit {
         }
     }
 
+    fn leaf(&self, file: &VerifiedFile, column: usize) -> Option<usize> {
+        file.leaf(&columns(self.table).get(column)?.name)
+    }
+
     /// What the footer says of a column; `None` if nothing is known.
     #[must_use]
     pub fn bounds(&self, column: usize) -> Option<ColumnBounds> {
         let (file, group) = self.file()?;
-        scan::group_bounds(file, group, leaf(file, columns(self.table).get(column)?)?)
+        scan::group_bounds(file, group, self.leaf(file, column)?)
     }
 
     /// What the page index says of a column, page by page; `None` if nothing is known.
     #[must_use]
     pub fn page_bounds(&self, column: usize) -> Option<Vec<(Range<usize>, ColumnBounds)>> {
         let (file, group) = self.file()?;
-        scan::page_bounds(file, group, leaf(file, columns(self.table).get(column)?)?)
+        scan::page_bounds(file, group, self.leaf(file, column)?)
     }
 
     /// A reader of it.
@@ -260,12 +246,11 @@ impl UnitReader {
         match &mut self.source {
             Source::File { scan, .. } => {
                 if let StoredKind::List(kind) = &stored.kind {
-                    return match position(scan.file(), stored) {
-                        Some(root) => scan::read_list(scan.file(), scan.number(), root, rows),
-                        None => Ok(new_null_array(kind, rows.len())),
-                    };
+                    let (len, number) = (rows.len(), scan.number());
+                    let cells = scan::read_list(scan.file(), number, &stored.name, rows)?;
+                    return Ok(cells.unwrap_or_else(|| new_null_array(kind, len)));
                 }
-                match leaf(scan.file(), stored) {
+                match scan.file().leaf(&stored.name) {
                     Some(leaf) => scan.column(scratch, leaf, rows),
                     None => Ok(new_null_array(&stored.kind.physical(), rows.len())),
                 }

@@ -12,6 +12,7 @@ mod functions;
 mod grouped;
 mod guard;
 mod held;
+mod keys;
 mod mean;
 mod output;
 mod produce;

@@ -102,11 +102,13 @@ fn narrow(
     }
     let factor = num::to_f64(factor(metric, scale));
     let unit = 10f64.powi(i32::from(metric.cell.scale()));
-    let rate = |amount: f64, time: &i32| half_up(amount * factor / f64::from(*time)) / unit;
+    // By value: what is read through a reference could change with every value that is written, and two rows
+    // would not be divided at once.
+    let rate = move |amount: f64, time: &i32| half_up(amount * factor / f64::from(*time)) / unit;
     let (rates, nulls): (Vec<f64>, _) = match &second {
         None => {
             let rows = first.values().iter().zip(times.values());
-            let rates = rows.map(|(amount, time)| rate(f64::from(*amount), time));
+            let rates = rows.map(move |(amount, time)| rate(f64::from(*amount), time));
             (
                 rates.collect(),
                 NullBuffer::union(first.nulls(), times.nulls()),
@@ -116,7 +118,7 @@ fn narrow(
             let amounts = first.values().iter().zip(second.values());
             let rows = amounts.zip(times.values());
             let rates =
-                rows.map(|((one, two), time)| rate(f64::from(*one) + f64::from(*two), time));
+                rows.map(move |((one, two), time)| rate(f64::from(*one) + f64::from(*two), time));
             let nulls = NullBuffer::union(first.nulls(), second.nulls());
             (
                 rates.collect(),

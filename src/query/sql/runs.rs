@@ -6,13 +6,14 @@
 //! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
 
 use super::exec::ScanExec;
+use super::keys::Keys;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, RecordBatch, UInt32Array,
 };
 use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::{partition, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::arrow::row::SortField;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{
     Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion,
@@ -33,7 +34,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt as _, stream};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -262,10 +263,7 @@ struct Groups {
     arguments: Vec<Vec<Arc<dyn PhysicalExpr>>>,
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
     schema: SchemaRef,
-    converter: RowConverter,
-    known: HashMap<Box<[u8]>, usize>,
-    rows: Vec<OwnedRow>,
-    key_bytes: usize,
+    known: Keys,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     reservation: MemoryReservation,
     group_of: Vec<usize>,
@@ -302,10 +300,7 @@ impl Groups {
             aggregates: exec.aggregates.clone(),
             filters: exec.filters.clone(),
             schema: Arc::clone(&exec.schema),
-            converter: RowConverter::new(fields.collect::<Result<_>>()?)?,
-            known: HashMap::new(),
-            rows: Vec::new(),
-            key_bytes: 0,
+            known: Keys::new(fields.collect::<Result<_>>()?)?,
             accumulators: Vec::new(),
             reservation,
             group_of: Vec::new(),
@@ -321,20 +316,18 @@ impl Groups {
             .map(|own| own.create_groups_accumulator());
         self.accumulators = fresh.collect::<Result<_>>()?;
         self.known.clear();
-        self.rows.clear();
-        self.key_bytes = 0;
         Ok(())
     }
 
     fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.known.len() == 0
     }
 
     /// Adds a batch; says whether there is memory for more.
     fn add(&mut self, batch: &RecordBatch) -> Result<bool> {
         let rows = batch.num_rows();
         self.look_up(batch)?;
-        let groups = self.rows.len();
+        let groups = self.known.len();
         let own = self
             .accumulators
             .iter_mut()
@@ -355,7 +348,7 @@ impl Groups {
             accumulator.update_batch(&arguments, &self.group_of, filter.as_ref(), groups)?;
         }
         let accumulators: usize = self.accumulators.iter().map(|own| own.size()).sum();
-        let bytes = accumulators + self.key_bytes + self.group_of.capacity() * 8;
+        let bytes = accumulators + self.known.memory() + self.group_of.capacity() * 8;
         Ok(self.reservation.try_resize(bytes).is_ok())
     }
 
@@ -376,28 +369,16 @@ impl Groups {
             .iter()
             .map(|key| key.evaluate(&firsts)?.into_array(runs.len()))
             .collect::<Result<_>>()?;
-        let firsts = self.converter.convert_columns(&keys)?;
-        for (run, key) in runs.into_iter().zip(firsts.iter()) {
-            let group = match self.known.get(key.data()) {
-                Some(group) => *group,
-                None => {
-                    let group = self.rows.len();
-                    // Twice the key, and what a map and a vector take around it.
-                    self.key_bytes += 2 * key.data().len() + 128;
-                    self.rows.push(key.owned());
-                    self.known.insert(key.data().into(), group);
-                    group
-                }
-            };
-            self.group_of.resize(run.end, group);
-        }
-        Ok(())
+        let mut ends = runs.iter().map(|run| run.end);
+        let group_of = &mut self.group_of;
+        self.known.look_up(&keys, |group| {
+            group_of.resize(ends.next().unwrap_or_default(), group);
+        })
     }
 
     /// All groups, as the last stage takes them; begins anew.
     fn emit(&mut self) -> Result<RecordBatch> {
-        let rows = self.rows.iter().map(OwnedRow::row);
-        let mut columns = self.converter.convert_rows(rows)?;
+        let mut columns = self.known.columns()?;
         for accumulator in &mut self.accumulators {
             columns.append(&mut accumulator.state(EmitTo::All)?);
         }

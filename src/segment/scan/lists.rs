@@ -13,20 +13,24 @@ use parquet::arrow::arrow_reader::{
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The cells of the list column `root` (by its position among all columns) in rows of a row group.
+/// The cells of a list column in rows of a row group; `None` if the file lacks it.
 ///
 /// # Errors
 /// `Data` if the file is damaged.
 pub fn read_list(
     file: &VerifiedFile,
     group: usize,
-    root: usize,
+    name: &str,
     rows: Range<usize>,
-) -> Result<ArrayRef> {
+) -> Result<Option<ArrayRef>> {
     let failed = parquet_error("reading a list column");
-    let metadata = ArrowReaderMetadata::try_new(file.indexed()?, ArrowReaderOptions::new());
+    let metadata = ArrowReaderMetadata::try_new(file.parquet()?, ArrowReaderOptions::new());
     let metadata = metadata.map_err(parquet_error("reading the schema of a jobs file"))?;
-    let schema = file.metadata.file_metadata().schema_descr();
+    let schema = metadata.metadata().file_metadata().schema_descr_ptr();
+    let fields = schema.root_schema().get_fields();
+    let Some(root) = fields.iter().position(|field| field.name() == name) else {
+        return Ok(None);
+    };
     let selection = vec![
         RowSelector::skip(rows.start),
         RowSelector::select(rows.len()),
@@ -35,7 +39,7 @@ pub fn read_list(
     let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, metadata)
         .with_row_groups(vec![group])
         .with_row_selection(RowSelection::from(selection))
-        .with_projection(ProjectionMask::roots(schema, [root]))
+        .with_projection(ProjectionMask::roots(&schema, [root]))
         .with_batch_size(rows.len().max(1))
         .build()
         .map_err(failed)?;
@@ -43,7 +47,7 @@ pub fn read_list(
     let batch = reader.next().ok_or_else(short)?.map_err(arrow_error)?;
     let column = batch.columns().first().ok_or_else(short)?;
     if column.len() == rows.len() {
-        Ok(Arc::clone(column))
+        Ok(Some(Arc::clone(column)))
     } else {
         Err(short())
     }

@@ -1,11 +1,9 @@
 //! What footers and page indexes say of columns, for leaving out row groups and pages.
 
-use super::is_all_null;
 use crate::num;
 use crate::segment::VerifiedFile;
+use crate::segment::footer::Extremes;
 use parquet::basic::Type;
-use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::statistics::Statistics;
 use std::ops::Range;
 
 /// A smallest or largest value.
@@ -31,35 +29,17 @@ pub struct ColumnBounds {
 /// The bounds of a column in a row group, by its footer.
 #[must_use]
 pub fn group_bounds(file: &VerifiedFile, group: usize, leaf: usize) -> Option<ColumnBounds> {
-    let chunk = file.metadata.row_groups().get(group)?.columns().get(leaf)?;
-    Some(chunk_bounds(chunk))
-}
-
-fn chunk_bounds(chunk: &ColumnChunkMetaData) -> ColumnBounds {
-    let Some(statistics) = chunk.statistics() else {
-        return ColumnBounds::default();
+    let chunk = file.chunk(group, leaf).ok()?;
+    let (min, max) = match &chunk.extremes {
+        None => (None, None),
+        Some(Extremes::Int(least, most)) => (Some(Bound::Int(*least)), Some(Bound::Int(*most))),
+        Some(Extremes::Text(least, most)) => {
+            let text = |text: &str| Some(Bound::Text(text.to_owned()));
+            (text(least), text(most))
+        }
     };
-    let text = |bytes: Option<&[u8]>| {
-        let text = std::str::from_utf8(bytes?).ok()?;
-        Some(Bound::Text(text.to_owned()))
-    };
-    let (min, max) = match statistics {
-        Statistics::Int32(own) => (
-            own.min_opt().map(|value| Bound::Int(i64::from(*value))),
-            own.max_opt().map(|value| Bound::Int(i64::from(*value))),
-        ),
-        Statistics::Int64(own) => (
-            own.min_opt().map(|value| Bound::Int(*value)),
-            own.max_opt().map(|value| Bound::Int(*value)),
-        ),
-        Statistics::ByteArray(own) => (text(own.min_bytes_opt()), text(own.max_bytes_opt())),
-        _ => (None, None),
-    };
-    ColumnBounds {
-        min,
-        max,
-        nulls: statistics.null_count_opt(),
-    }
+    let nulls = chunk.nulls;
+    Some(ColumnBounds { min, max, nulls })
 }
 
 /// The pages of a column in a row group: their rows, and their bounds by the page index.
@@ -69,17 +49,9 @@ pub fn page_bounds(
     group: usize,
     leaf: usize,
 ) -> Option<Vec<(Range<usize>, ColumnBounds)>> {
-    let metadata = &file.metadata;
-    let own = metadata.row_groups().get(group)?;
-    let rows = num::to_usize(own.num_rows().unsigned_abs());
-    if is_all_null(own.columns().get(leaf)?) {
-        return None;
-    }
-    let is_integer = matches!(
-        own.columns().get(leaf)?.column_type(),
-        Type::INT32 | Type::INT64
-    );
-    if !is_integer {
+    let rows = file.group_rows(group)?;
+    let chunk = file.chunk(group, leaf).ok()?;
+    if chunk.is_all_null() || !matches!(chunk.kind, Type::INT32 | Type::INT64) {
         return None;
     }
     let locations = file.page_locations(group, leaf).ok()?;

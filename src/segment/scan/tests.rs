@@ -107,7 +107,10 @@ fn every_column_of_both_files_is_what_the_rows_say() {
                 let read = if leaf < scalars {
                     group.column(&mut scratch, leaf, rows.clone()).unwrap()
                 } else {
-                    read_list(&files.jobs, 0, leaf, rows.clone()).unwrap()
+                    let name = &job_columns()[leaf].name;
+                    read_list(&files.jobs, 0, name, rows.clone())
+                        .unwrap()
+                        .unwrap()
                 };
                 assert_eq!(
                     &read,

@@ -5,6 +5,7 @@
 
 use super::super::grouped::{counted, each_run, grow};
 use super::float;
+use super::pending::Pending;
 use super::values::{Tag, Values, WHOLE};
 use crate::num;
 use datafusion::arrow::array::{
@@ -39,6 +40,8 @@ pub(super) struct Ask {
 pub(super) struct QuantileGroups {
     ask: Ask,
     groups: Vec<Values>,
+    /// What the groups have not taken yet.
+    pending: Pending,
     /// How the last floats were read: the next ones are most likely the same.
     guess: Tag,
     heap_bytes: usize,
@@ -50,6 +53,7 @@ impl QuantileGroups {
         Self {
             ask,
             groups: Vec::new(),
+            pending: Pending::default(),
             guess: WHOLE,
             heap_bytes: 0,
             integers: Vec::new(),
@@ -78,12 +82,15 @@ impl QuantileGroups {
         let mut integers = std::mem::take(&mut self.integers);
         let tag = to_integers(values, self.guess, &mut integers)?;
         self.guess = tag;
-        match self.weights(arguments)? {
+        if !self.pending.takes(tag) {
+            self.settle();
+        }
+        let pending = &mut self.pending;
+        match weights(&self.ask, arguments)? {
             None => {
                 let counted = counted(values.nulls(), filter);
                 each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
-                    let run = integers.get(rows).unwrap_or_default();
-                    self.change(group, |own| own.push(run, tag));
+                    pending.push(group, integers.get(rows).unwrap_or_default(), tag);
                 });
             }
             Some(weights) => {
@@ -95,30 +102,33 @@ impl QuantileGroups {
                     for (value, weight) in values.iter().zip(weights) {
                         // A row without weight says nothing.
                         if let Some(weight) = u64::try_from(*weight).ok().filter(|own| *own > 0) {
-                            self.change(group, |own| own.push_weighted(*value, weight, tag));
+                            pending.push_weighted(group, *value, weight, tag);
                         }
                     }
                 });
             }
         }
         self.integers = integers;
+        if self.pending.is_full(self.groups.len()) {
+            self.settle();
+        }
         Ok(())
     }
 
-    fn weights(&self, arguments: &[ArrayRef]) -> Result<Option<Int64Array>> {
-        if !self.ask.weighted {
-            return Ok(None);
-        }
-        let weights = arguments
-            .get(1)
-            .and_then(|own| own.as_primitive_opt::<Int64Type>());
-        match weights {
-            Some(weights) => Ok(Some(weights.clone())),
-            None => internal_err!("a weight is no BIGINT"),
-        }
+    /// Gives the groups what is theirs.
+    fn settle(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.hand_out(self.groups.len(), |group, own| {
+            self.change(group, |values| match own.weighted() {
+                None => values.push(own.values, own.tag),
+                Some(entries) => values.push_weighted(entries, own.tag),
+            });
+        });
+        self.pending = pending;
     }
 
     fn emit(&mut self, emit_to: EmitTo) -> Vec<Values> {
+        self.settle();
         let emitted = emit_to.take_needed(&mut self.groups);
         let bytes: usize = emitted.iter().map(Values::heap_bytes).sum();
         self.heap_bytes -= bytes;
@@ -133,6 +143,20 @@ impl QuantileGroups {
             return Ok(Arc::new(floats.collect::<Float64Array>()));
         }
         from_integers(&self.ask.kind, found.map(|own| own.map(|(value, _)| value)))
+    }
+}
+
+/// The weights of the rows, if it is asked for weighted quantiles.
+fn weights(ask: &Ask, arguments: &[ArrayRef]) -> Result<Option<Int64Array>> {
+    if !ask.weighted {
+        return Ok(None);
+    }
+    let weights = arguments
+        .get(1)
+        .and_then(|own| own.as_primitive_opt::<Int64Type>());
+    match weights {
+        Some(weights) => Ok(Some(weights.clone())),
+        None => internal_err!("a weight is no BIGINT"),
     }
 }
 
@@ -284,6 +308,7 @@ impl GroupsAccumulator for QuantileGroups {
 
     fn size(&self) -> usize {
         self.heap_bytes
+            + self.pending.heap_bytes()
             + self.groups.capacity() * size_of::<Values>()
             + self.integers.capacity() * 8
     }

@@ -7,6 +7,7 @@
 mod block;
 mod float;
 mod groups;
+mod pending;
 #[cfg(test)]
 mod tests;
 mod values;

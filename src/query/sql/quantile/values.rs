@@ -18,9 +18,6 @@ pub(super) const WHOLE: Tag = 0;
 /// The bits of floats, in order.
 pub(super) const BITS: Tag = u8::MAX;
 
-/// Values held as they came before they are packed: 2 KiB. With more, a question with many groups spends
-/// its time on fresh memory.
-const PENDING: usize = 256;
 /// Counters of one group: 4 MiB.
 const COUNTERS_MAX: u64 = 1 << 20;
 /// Packed bytes from which on counters are thought of.
@@ -65,9 +62,6 @@ impl Counters {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values {
     tag: Tag,
-    pending: Vec<i64>,
-    /// Weights of `pending`; empty where each weighs 1.
-    weights: Vec<u64>,
     blocks: Vec<u8>,
     /// Blocks of other partitions, as they came.
     merged: Vec<Buffer>,
@@ -77,33 +71,32 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Adds values that weigh 1 each.
+    /// Adds values that weigh 1 each: the more at once, the better.
     pub(super) fn push(&mut self, values: &[i64], tag: Tag) {
         self.read_as(tag);
         match &mut self.counters {
-            None => self.pending.extend_from_slice(values),
+            None => {
+                block::write_plain(tag, values, &mut self.blocks);
+                self.think_of_counters();
+            }
             Some(counters) => {
+                let mut others = Vec::new();
                 for value in values {
                     match counters.of(*value) {
                         Some(count) => *count += 1,
-                        None => self.pending.push(*value),
+                        None => others.push(*value),
                     }
                 }
+                block::write_plain(tag, &others, &mut self.blocks);
             }
-        }
-        if self.pending.len() >= PENDING {
-            self.pack();
         }
     }
 
-    /// Adds a value with a weight above 0. A group has either weighted values or others.
-    pub(super) fn push_weighted(&mut self, value: i64, weight: u64, tag: Tag) {
+    /// Adds values with weights above 0. A group has either weighted values or others.
+    pub(super) fn push_weighted(&mut self, mut entries: Vec<Entry>, tag: Tag) {
         self.read_as(tag);
-        self.pending.push(value);
-        self.weights.push(weight);
-        if self.pending.len() >= PENDING {
-            self.pack();
-        }
+        entries.sort_unstable_by_key(|entry| entry.value);
+        block::write_counted(tag, entries.into_iter(), &mut self.blocks);
     }
 
     /// Adds what another one's [`Values::into_blocks`] gave; `None` if it is no such thing.
@@ -117,7 +110,6 @@ impl Values {
 
     /// All values as blocks.
     pub(super) fn into_blocks(mut self) -> Vec<u8> {
-        self.pack();
         self.spill_counters();
         for blocks in &self.merged {
             self.blocks.extend_from_slice(blocks);
@@ -133,38 +125,18 @@ impl Values {
             .map_or(0, |own| own.counts.capacity() * 4);
         let merged = self.merged.capacity() * size_of::<Buffer>();
         let merged = merged + self.merged.iter().map(Buffer::len).sum::<usize>();
-        let pending = (self.pending.capacity() + self.weights.capacity()) * 8;
-        pending + self.blocks.capacity() + merged + counters
+        self.blocks.capacity() + merged + counters
     }
 
     fn read_as(&mut self, tag: Tag) {
         if tag != self.tag {
-            self.pack();
             self.spill_counters();
             self.tag = tag;
         }
     }
 
-    fn pack(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        if self.weights.is_empty() {
-            block::write_plain(self.tag, &self.pending, &mut self.blocks);
-        } else {
-            let pairs = self.pending.iter().zip(&self.weights);
-            let mut entries: Vec<Entry> = pairs
-                .map(|(value, weight)| Entry {
-                    value: *value,
-                    weight: *weight,
-                })
-                .collect();
-            entries.sort_unstable_by_key(|entry| entry.value);
-            block::write_counted(self.tag, entries.into_iter(), &mut self.blocks);
-            self.weights.clear();
-        }
-        self.pending.clear();
-        if self.counters.is_none() && self.blocks.len() >= self.look_at.max(COUNTERS_FROM) {
+    fn think_of_counters(&mut self) {
+        if self.blocks.len() >= self.look_at.max(COUNTERS_FROM) {
             self.look_at = 2 * self.blocks.len();
             self.count();
         }
@@ -209,7 +181,7 @@ impl Values {
         }
         self.counters = Some(Box::new(own));
         self.blocks = Vec::new();
-        self.pending.append(&mut left);
+        block::write_plain(self.tag, &left, &mut self.blocks);
     }
 
     fn spill_counters(&mut self) {
@@ -220,7 +192,6 @@ impl Values {
 
     /// The quantile: `share` in billionths. `None` without values.
     pub(super) fn quantile(mut self, share: u32) -> Option<(i64, Tag)> {
-        self.pack();
         let alone = self.blocks.is_empty() && self.merged.is_empty();
         if let (Some(counters), true) = (&self.counters, alone) {
             let entries = || counters.entries();
