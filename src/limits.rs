@@ -158,8 +158,9 @@ pub const FILE_NAME_PART_MAX: usize = 80;
 pub const FLEET_GROUPS_MAX: usize = 100;
 /// Segments kept open with their parsed footers: three years of dates, with one or two descriptors each.
 pub const OPEN_SEGMENTS_MAX: usize = 1_200;
-/// Memory of their footers and of what was read of their page indexes.
-pub const OPEN_SEGMENTS_BYTES_MAX: usize = 256 << 20;
+/// Memory of their footers and of what was read of their page indexes: about 45 KiB for one that is only
+/// scanned, and 400 KiB for one whose rows are read one by one.
+pub const OPEN_SEGMENTS_BYTES_MAX: usize = 64 << 20;
 
 /// What a scan holds of jobs that are not sealed: records of about 3 KB and profiles of about 1 KB of
 /// 16,384 jobs, the most that one date has staged.

@@ -22,11 +22,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The replaced segments that readers of this process may still need, by the epoch that ended with
 /// them. Locked while a segment is replaced, so that nobody removes it in between.
 #[derive(Debug, Default)]
-pub(super) struct Retired(Mutex<HashMap<SegmentId, Epoch>>);
+pub(super) struct Retired(Mutex<HashMap<SegmentId, LastEpoch>>);
+
+/// The epoch that ended with a segment, and its entry as long as someone may come to open it.
+#[derive(Debug)]
+pub(super) struct LastEpoch {
+    pub(super) epoch: Epoch,
+    pub(super) entry: Option<SegmentEntry>,
+}
 
 impl Retired {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<SegmentId, Epoch>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<SegmentId, LastEpoch>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a replaced segment, for a reader who began before that.
+    pub(super) fn entry(&self, id: SegmentId) -> Option<SegmentEntry> {
+        self.lock().get(&id)?.entry.clone()
     }
 }
 
@@ -108,7 +120,7 @@ impl Archive {
             for (id, archiver) in due {
                 if retired
                     .get(&id)
-                    .is_some_and(|epoch| !self.readers.are_done(*epoch))
+                    .is_some_and(|last| !self.readers.are_done(last.epoch))
                     && !fault::omits("omit.reader_epoch")
                 {
                     continue;

@@ -22,7 +22,7 @@ use super::readers::FilePin;
 use super::segments::OpenSegment;
 use super::visible::{Sight, Visibility};
 use crate::error::{Error, Result};
-use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
+use crate::index::keys::segments::{SegmentId, Segments};
 use crate::limits;
 use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
@@ -35,11 +35,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A segment of a view, not necessarily open.
-#[derive(Debug, Clone)]
+/// A segment of a view, not necessarily open. Its digests are read when it is opened: those of years of
+/// segments are tens of megabytes.
+#[derive(Debug, Clone, Copy)]
 pub struct SegmentRef {
     id: SegmentId,
-    entry: Arc<SegmentEntry>,
+    jobs: u64,
+    sample_rows: u64,
     /// See [`SegmentRef::ends`].
     ends: Option<(TimestampMs, TimestampMs)>,
 }
@@ -62,8 +64,8 @@ impl SegmentRef {
     #[must_use]
     pub fn rows(&self, table: Table) -> u64 {
         match table {
-            Table::Jobs => self.entry.info.jobs,
-            Table::Samples => self.entry.info.rows,
+            Table::Jobs => self.jobs,
+            Table::Samples => self.sample_rows,
         }
     }
 }
@@ -108,8 +110,9 @@ impl Archive {
             let is_whole = overlay.amended(id).is_empty();
             segments.push(SegmentRef {
                 id,
+                jobs: entry.info.jobs,
+                sample_rows: entry.info.rows,
                 ends: entry.info.ends.filter(|_| is_whole),
-                entry: Arc::new(entry),
             });
             Ok(true)
         })?;
@@ -180,7 +183,7 @@ impl ScanView {
 
     /// Opens a segment; the scrubber is told if that shows damage.
     fn open(&self, segment: &SegmentRef) -> Result<Arc<OpenSegment>> {
-        let open = self.archive.open_known(segment.id, &segment.entry);
+        let open = self.archive.open_pinned(segment.id);
         open.inspect_err(|error| self.suspect(segment, error))
     }
 

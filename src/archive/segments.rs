@@ -318,6 +318,21 @@ impl Archive {
         self.open_known(id, &entry)
     }
 
+    /// Opens a segment for someone who has held a pin since it was in the index, whatever became of it.
+    pub(super) fn open_pinned(&self, id: SegmentId) -> Result<Arc<OpenSegment>> {
+        if let Some(segment) = self.segments.get(id) {
+            return Ok(segment);
+        }
+        let entry = match self.index.get::<SegmentFamily>(&id)? {
+            Some(entry) => Some(entry),
+            None => self.retired.entry(id),
+        };
+        match entry {
+            Some(entry) => self.open_known(id, &entry),
+            None => Err(not_served(&self.index.snapshot(), id)?),
+        }
+    }
+
     /// Opens a segment whose entry is at hand, or takes it from the open ones.
     pub(super) fn open_known(
         &self,

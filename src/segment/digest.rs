@@ -19,6 +19,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes in front of the first page: the magic `PAR1`.
 const FIRST_PAGE: u64 = 4;
+/// What a page takes in the spelling.
+const PAGE_BYTES: usize = 12;
 
 /// Digests of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,23 +29,12 @@ pub struct Digests {
     pub file_len: u64,
     /// BLAKE3-256 of the file.
     pub file: [u8; 32],
-    /// Offset, length and xxh3-64 of every page, by offset, without holes.
-    pages: Vec<Page>,
+    /// Where every page ends; the next one begins there.
+    ends: Vec<u64>,
+    /// xxh3-64 of every page.
+    pages: Vec<u64>,
     /// xxh3-64 of what is behind the last page.
     tail: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Page {
-    offset: u64,
-    len: u32,
-    digest: u64,
-}
-
-impl Page {
-    fn end(&self) -> u64 {
-        self.offset + u64::from(self.len)
-    }
 }
 
 fn broken(what: &str) -> Error {
@@ -57,7 +48,7 @@ impl Digests {
     /// Memory that they take, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.pages.capacity() * size_of::<Page>()
+        (self.ends.capacity() + self.pages.capacity()) * 8
     }
 
     /// Computes the digests of a file that was just written.
@@ -65,17 +56,14 @@ impl Digests {
     /// # Errors
     /// `Internal` if the metadata names pages with holes between them (a writer we do not know).
     pub fn compute(file: &[u8], metadata: &ParquetMetaData) -> Result<Self> {
-        let mut pages = Vec::new();
+        let (mut ends, mut pages) = (Vec::new(), Vec::new());
         let mut offset = FIRST_PAGE;
         for len in page_lengths(metadata)? {
             let end = offset + u64::from(len);
             let bytes = slice(file, offset..end)
                 .ok_or_else(|| Error::internal("a page lies outside of its file"))?;
-            pages.push(Page {
-                offset,
-                len,
-                digest: xxh3_64(bytes),
-            });
+            ends.push(end);
+            pages.push(xxh3_64(bytes));
             offset = end;
         }
         let rest = slice(file, offset..num::len_u64(file.len()))
@@ -83,6 +71,7 @@ impl Digests {
         Ok(Self {
             file_len: num::len_u64(file.len()),
             file: *blake3::hash(file).as_bytes(),
+            ends,
             pages,
             tail: xxh3_64(rest),
         })
@@ -91,7 +80,7 @@ impl Digests {
     /// Where the pages end and indexes and footer begin.
     #[must_use]
     pub fn tail_range(&self) -> Range<u64> {
-        self.pages.last().map_or(FIRST_PAGE, Page::end)..self.file_len
+        self.ends.last().copied().unwrap_or(FIRST_PAGE)..self.file_len
     }
 
     /// Whether `bytes` are the tail.
@@ -103,14 +92,18 @@ impl Digests {
     /// The pages that cover `range`, as ranges of the file with their digests; `None` if the range
     /// is not inside the pages.
     pub fn covering(&self, range: Range<u64>) -> Option<Vec<(Range<u64>, u64)>> {
-        let first = self.pages.partition_point(|page| page.end() <= range.start);
-        let covering: Vec<_> = self
-            .pages
-            .get(first..)?
-            .iter()
-            .take_while(|page| page.offset < range.end)
-            .map(|page| (page.offset..page.end(), page.digest))
-            .collect();
+        let first = self.ends.partition_point(|end| *end <= range.start);
+        let before = first.checked_sub(1).map(|before| self.ends.get(before));
+        let mut start = before.map_or(Some(FIRST_PAGE), |end| end.copied())?;
+        let pages = self.ends.get(first..)?.iter().zip(self.pages.get(first..)?);
+        let mut covering = Vec::new();
+        for (end, digest) in pages {
+            if start >= range.end {
+                break;
+            }
+            covering.push((start..*end, *digest));
+            start = *end;
+        }
         let starts = covering.first()?.0.start <= range.start;
         let ends = covering.last()?.0.end >= range.end;
         (starts && ends).then_some(covering)
@@ -124,9 +117,12 @@ impl Digests {
         out.extend_from_slice(&self.file);
         let count = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&count.to_le_bytes());
-        for page in &self.pages {
-            out.extend_from_slice(&page.len.to_le_bytes());
-            out.extend_from_slice(&page.digest.to_le_bytes());
+        let mut start = FIRST_PAGE;
+        for (end, digest) in self.ends.iter().zip(&self.pages) {
+            let len = u32::try_from(end - start).unwrap_or(u32::MAX);
+            out.extend_from_slice(&len.to_le_bytes());
+            out.extend_from_slice(&digest.to_le_bytes());
+            start = *end;
         }
         out.extend_from_slice(&self.tail.to_le_bytes());
         out
@@ -144,17 +140,15 @@ impl Digests {
         let file_len = u64::from_le_bytes(take(&mut rest)?);
         let file = take(&mut rest)?;
         let count = u32::from_le_bytes(take(&mut rest)?);
-        let mut pages = Vec::new();
+        // No more memory than there are bytes for, whatever is claimed.
+        let room = num::to_usize(u64::from(count)).min(rest.len() / PAGE_BYTES);
+        let (mut ends, mut pages) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let mut offset = FIRST_PAGE;
         for _ in 0..count {
             let len = u32::from_le_bytes(take(&mut rest)?);
-            let digest = u64::from_le_bytes(take(&mut rest)?);
-            pages.push(Page {
-                offset,
-                len,
-                digest,
-            });
             offset = offset.saturating_add(u64::from(len));
+            ends.push(offset);
+            pages.push(u64::from_le_bytes(take(&mut rest)?));
         }
         let tail = u64::from_le_bytes(take(&mut rest)?);
         if !rest.is_empty() || offset > file_len {
@@ -163,6 +157,7 @@ impl Digests {
         Ok(Self {
             file_len,
             file,
+            ends,
             pages,
             tail,
         })
@@ -246,23 +241,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn digests(lens: &[u32]) -> Digests {
-        let mut offset = FIRST_PAGE;
-        let pages = lens
-            .iter()
-            .map(|len| {
-                let page = Page {
-                    offset,
-                    len: *len,
-                    digest: u64::from(*len),
-                };
-                offset = page.end();
-                page
-            })
-            .collect();
+        let mut end = FIRST_PAGE;
+        let ends = lens.iter().map(|len| {
+            end += u64::from(*len);
+            end
+        });
+        let ends: Vec<u64> = ends.collect();
         Digests {
-            file_len: offset + 100,
+            file_len: ends.last().unwrap_or(&FIRST_PAGE) + 100,
             file: [7; 32],
-            pages,
+            ends,
+            pages: lens.iter().map(|len| u64::from(*len)).collect(),
             tail: 9,
         }
     }

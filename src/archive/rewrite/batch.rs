@@ -6,7 +6,7 @@ use crate::archive::Archive;
 use crate::archive::commit::Txn;
 use crate::archive::find::{amended_keys, public_id};
 use crate::archive::listed::Listed;
-use crate::archive::obsolete::retire;
+use crate::archive::obsolete::{LastEpoch, retire};
 use crate::archive::readers::Reading;
 use crate::error::{Error, Result};
 use crate::fault;
@@ -91,7 +91,12 @@ impl Archive {
         let flipped = self.committer.run(move |txn| batch.apply(txn))?;
         if flipped {
             let ended = self.readers.end_epoch();
-            retired.extend(places.iter().map(|id| (*id, ended)));
+            let is_read = !self.readers.are_done(ended);
+            let last = |input: &Input| LastEpoch {
+                epoch: ended,
+                entry: is_read.then(|| input.entry.clone()),
+            };
+            retired.extend(inputs.iter().map(|input| (input.id, last(input))));
         }
         Ok(flipped)
     }

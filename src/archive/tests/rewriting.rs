@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::archive::rewrite::{Candidate, Fate, Rewrite, Rewritten, Transform};
+use crate::archive::scan::{Scratch, Table};
 use crate::index::keys::amendments::Amendments;
 use crate::index::keys::jobs::{JobEntry, Jobs};
 use crate::index::keys::segments::{SegmentId, Segments};
 use crate::model::archived::SummarisedRow;
+use arrow_array::Array as _;
 use std::cell::Cell;
 
 /// All segments, by date and number.
@@ -297,6 +299,43 @@ fn files_stay_as_long_as_a_reader_may_need_them() {
     drop(later);
     assert_eq!(bench.files().len(), 2);
     holds(&bench);
+}
+
+#[test]
+fn a_scan_opens_what_was_replaced_since_it_began() {
+    let mut bench = three_segments();
+    let inputs = segments(&bench);
+    let archive = Arc::new(bench.archive.take().unwrap());
+    let rewritten = || {
+        let work = Rewrite {
+            inputs: &inputs,
+            level: 3,
+            grace_ms: 0,
+            transform: &ByNumber(keep),
+            pause: &|| Ok(()),
+        };
+        archive.rewrite(&work).unwrap().unwrap();
+    };
+    let view = archive.scan(&Scope::local_operator()).unwrap();
+    rewritten();
+    archive.segments.forget_all();
+    assert_eq!(archive.remove_obsolete().unwrap(), 0);
+    assert_eq!(view.segments().len(), 3);
+    let mut rows = 0;
+    for segment in view.segments() {
+        for unit in view.units(segment, Table::Jobs).unwrap() {
+            let mut reader = unit.reader(&view).unwrap();
+            let mut scratch = Scratch::new().unwrap();
+            let all = 0..reader.rows();
+            rows += reader.cells(&mut scratch, 0, all).unwrap().len();
+        }
+    }
+    assert_eq!(rows, 30);
+    drop(view);
+    assert_eq!(archive.remove_obsolete().unwrap(), 3);
+    let gone = inputs.first().unwrap();
+    let error = archive.open_pinned(*gone).unwrap_err();
+    assert_eq!(error.code(), "segment_missing");
 }
 
 #[test]
