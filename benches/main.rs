@@ -414,7 +414,7 @@ fn point_read(jobs: &[ArchivedJob]) {
     println!(
         "  file: {:.1} MB, {} row groups, {} jobs",
         built.bytes.len() as f64 / 1e6,
-        file.metadata.num_row_groups(),
+        file.groups(),
         places.len()
     );
     time("sealed, metadata cached", 4_000, places.len(), |pick| {

@@ -159,7 +159,10 @@ impl Footer {
         let groups = self.groups.iter().map(|group| {
             size_of_val(&*group.chunks) + group.chunks.iter().map(texts).sum::<usize>()
         });
-        let values = self.values.iter().map(|(key, value)| key.len() + value.len());
+        let values = self
+            .values
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
         let names = match &self.names {
             Names::Own(names) => names.iter().map(|name| name.len() + 16).sum(),
             _ => 0,
@@ -415,14 +418,20 @@ mod tests {
         for entry in facts.key_value_metadata().unwrap() {
             assert_eq!(file.footer_value(&entry.key), entry.value.as_deref());
         }
-        assert_eq!((file.leaf("nothing"), file.footer_value("nothing")), (None, None));
+        assert_eq!(
+            (file.leaf("nothing"), file.footer_value("nothing")),
+            (None, None)
+        );
     }
 
     #[test]
     fn footers_are_what_the_library_reads() {
         let root = tempfile::tempdir().unwrap();
         let [samples, jobs] = both_files(root.path());
-        assert_eq!((&samples.footer.names, &jobs.footer.names), (&Names::Samples, &Names::Jobs));
+        assert_eq!(
+            (&samples.footer.names, &jobs.footer.names),
+            (&Names::Samples, &Names::Jobs)
+        );
         for file in [samples, jobs] {
             compare(&file);
             let memory = file.footer.memory();
@@ -434,7 +443,10 @@ mod tests {
     #[test]
     fn other_names_are_kept() {
         let names = Names::of(&["a", "", "job"]);
-        assert_eq!((names.position("job"), names.position("part")), (Some(2), None));
+        assert_eq!(
+            (names.position("job"), names.position("part")),
+            (Some(2), None)
+        );
     }
 
     proptest! {

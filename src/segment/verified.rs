@@ -132,8 +132,7 @@ impl VerifiedFile {
             file,
             digests: Arc::new(digests),
         });
-        let footer =
-            Footer::parse(&store.tail()?).map_err(parquet_error("parsing a footer"))?;
+        let footer = Footer::parse(&store.tail()?).map_err(parquet_error("parsing a footer"))?;
         let file = Self {
             footer_memory: footer.memory() + store.digests.memory(),
             footer: Arc::new(footer),

@@ -64,7 +64,7 @@ impl Unit {
             date: segment.id.date,
             from: From::Sealed {
                 file: file.clone(),
-                segment: segment.clone(),
+                segment: *segment,
                 group,
             },
         }
@@ -134,7 +134,7 @@ impl Unit {
             } => {
                 let scan = GroupScan::new(file, *group)?;
                 let hiding = Hiding::new(view, self.table, view.changes(segment, self.table)?);
-                let segment = segment.clone();
+                let segment = *segment;
                 (Source::File { scan, segment }, hiding)
             }
             From::Changed(changes) => {

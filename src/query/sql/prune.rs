@@ -71,7 +71,7 @@ impl Pruner {
         let containers: Vec<_> = segments.iter().map(Container::Segment).collect();
         let keep = self.keep(&self.known(&containers));
         let kept = segments.iter().zip(keep).filter(|(_, keep)| *keep);
-        kept.map(|(segment, _)| segment.clone()).collect()
+        kept.map(|(segment, _)| *segment).collect()
     }
 
     /// The units that may have rows that pass.

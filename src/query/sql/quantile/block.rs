@@ -11,6 +11,8 @@ use super::values::Tag;
 const PLAIN: u8 = 1;
 const COUNTED: u8 = 2;
 const HEADER: usize = 34;
+/// Bytes of a number at most.
+const WORD: usize = 8;
 
 /// A value and its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
     let width = usize::try_from(bits.div_ceil(8)).unwrap_or(8);
     let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
     let body = 2 + values.len() * width;
-    grow(out, HEADER + body);
+    grow(out, HEADER + body + WORD);
     header(PLAIN, tag, (count, u64::from(count)), (*min, *max), out);
     out.extend(u32::try_from(body).unwrap_or(u32::MAX).to_le_bytes());
     out.push(u8::try_from(shift).unwrap_or(0));
@@ -62,24 +64,40 @@ pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the lowest bytes of numbers.
-fn pack<const WIDTH: usize>(numbers: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+/// Appends the lowest bytes of numbers. Each is written as a whole word, whose upper bytes the next one
+/// overwrites.
+fn pack<const WIDTH: usize>(numbers: impl ExactSizeIterator<Item = u64>, out: &mut Vec<u8>) {
+    let start = out.len();
+    let end = start + numbers.len() * WIDTH;
+    out.resize(end + WORD, 0);
+    let mut rest = out.get_mut(start..).unwrap_or_default();
     for number in numbers {
-        let bytes = number.to_le_bytes();
-        out.extend_from_slice(bytes.first_chunk::<WIDTH>().map_or(&[], |own| own));
+        if let Some(word) = rest.first_chunk_mut() {
+            *word = number.to_le_bytes();
+        }
+        rest = rest.get_mut(WIDTH..).unwrap_or_default();
     }
+    out.truncate(end);
 }
 
-/// Reads what [`pack`] wrote.
-fn unpack<const WIDTH: usize>(packed: &[u8], mut visit: impl FnMut(u64)) {
+/// Appends `value` of each number that [`pack`] wrote.
+fn unpack<const WIDTH: usize>(packed: &[u8], value: impl Fn(u64) -> i64, out: &mut Vec<i64>) {
     let (numbers, _) = packed.as_chunks::<WIDTH>();
-    for bytes in numbers {
-        let mut word = [0u8; 8];
+    let mask = u64::MAX >> (u64::BITS - 8 * u32::try_from(WIDTH).unwrap_or(8));
+    // Whole words again, as long as there are any.
+    let words = packed.len().saturating_sub(WORD - 1).div_ceil(WIDTH);
+    let (front, back) = numbers.split_at(words.min(numbers.len()));
+    out.extend((0..front.len()).map(|number| {
+        let word = packed.get(number * WIDTH..).and_then(<[u8]>::first_chunk);
+        value(word.map_or(0, |word| u64::from_le_bytes(*word)) & mask)
+    }));
+    out.extend(back.iter().map(|bytes| {
+        let mut word = [0u8; WORD];
         if let Some(own) = word.first_chunk_mut::<WIDTH>() {
             *own = *bytes;
         }
-        visit(u64::from_le_bytes(word));
-    }
+        value(u64::from_le_bytes(word))
+    }));
 }
 
 /// Appends entries in ascending order; equal values become one.
@@ -233,22 +251,21 @@ impl<'a> Block<'a> {
     pub(super) fn append(&self, values: &mut Vec<i64>, weights: &mut Vec<u64>) {
         match (self.kind, self.body) {
             (PLAIN, [shift, width, packed @ ..]) => {
-                let (min, shift) = (self.min, u32::from(*shift));
-                values.reserve(packed.len() / usize::from((*width).max(1)));
-                let mut push = |number: u64| {
-                    let offset = number.checked_shl(shift).unwrap_or(0);
-                    values.push(min.wrapping_add(offset.cast_signed()));
-                };
+                let min = self.min;
+                // What is shifted out altogether is nothing.
+                let scale = 1u64.checked_shl(u32::from(*shift)).unwrap_or(0);
+                let value =
+                    |number: u64| min.wrapping_add(number.wrapping_mul(scale).cast_signed());
                 match width {
-                    0 => (0..self.count).for_each(|_| push(0)),
-                    1 => unpack::<1>(packed, push),
-                    2 => unpack::<2>(packed, push),
-                    3 => unpack::<3>(packed, push),
-                    4 => unpack::<4>(packed, push),
-                    5 => unpack::<5>(packed, push),
-                    6 => unpack::<6>(packed, push),
-                    7 => unpack::<7>(packed, push),
-                    _ => unpack::<8>(packed, push),
+                    0 => values.extend((0..self.count).map(|_| min)),
+                    1 => unpack::<1>(packed, value, values),
+                    2 => unpack::<2>(packed, value, values),
+                    3 => unpack::<3>(packed, value, values),
+                    4 => unpack::<4>(packed, value, values),
+                    5 => unpack::<5>(packed, value, values),
+                    6 => unpack::<6>(packed, value, values),
+                    7 => unpack::<7>(packed, value, values),
+                    _ => unpack::<8>(packed, value, values),
                 }
             }
             (COUNTED, body) => {

@@ -89,8 +89,15 @@ impl QuantileGroups {
         match weights(&self.ask, arguments)? {
             None => {
                 let counted = counted(values.nulls(), filter);
+                let all = counted.is_none();
+                if all {
+                    pending.extend(&integers, tag);
+                }
                 each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
-                    pending.push(group, integers.get(rows).unwrap_or_default(), tag);
+                    pending.note(group, rows.len());
+                    if !all {
+                        pending.extend(integers.get(rows).unwrap_or_default(), tag);
+                    }
                 });
             }
             Some(weights) => {

@@ -63,11 +63,20 @@ impl Pending {
         self.values.is_empty() || self.tag == tag
     }
 
-    /// Adds values of a group.
-    pub(super) fn push(&mut self, group: usize, values: &[i64], tag: Tag) {
+    /// Adds values; [`Pending::note`] says whose they are.
+    pub(super) fn extend(&mut self, values: &[i64], tag: Tag) {
         self.tag = tag;
         self.values.extend_from_slice(values);
-        self.note(group, values.len());
+    }
+
+    /// The next `len` values are a group's.
+    pub(super) fn note(&mut self, group: usize, len: usize) {
+        let group = u32::try_from(group).unwrap_or(u32::MAX);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        match self.runs.last_mut() {
+            Some(last) if last.group == group => last.len += len,
+            _ => self.runs.push(Run { group, len }),
+        }
     }
 
     /// Adds a value of a group with its weight.
@@ -76,15 +85,6 @@ impl Pending {
         self.values.push(value);
         self.weights.push(weight);
         self.note(group, 1);
-    }
-
-    fn note(&mut self, group: usize, len: usize) {
-        let group = u32::try_from(group).unwrap_or(u32::MAX);
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        match self.runs.last_mut() {
-            Some(last) if last.group == group => last.len += len,
-            _ => self.runs.push(Run { group, len }),
-        }
     }
 
     /// Whether each of so many groups would get enough, or memory is used enough.
@@ -108,7 +108,11 @@ impl Pending {
         let tag = self.tag;
         if let [run] = self.runs.as_slice() {
             let (values, weights) = (self.values.as_slice(), self.weights.as_slice());
-            let own = Own { values, weights, tag };
+            let own = Own {
+                values,
+                weights,
+                tag,
+            };
             take(num::to_usize(u64::from(run.group)), own);
         } else {
             self.sort(groups);
@@ -119,7 +123,14 @@ impl Pending {
                 if !range.is_empty() {
                     let values = self.sorted.get(range.clone()).unwrap_or_default();
                     let weights = self.sorted_weights.get(range).unwrap_or_default();
-                    take(group, Own { values, weights, tag });
+                    take(
+                        group,
+                        Own {
+                            values,
+                            weights,
+                            tag,
+                        },
+                    );
                 }
             }
         }
