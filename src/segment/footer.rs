@@ -144,6 +144,11 @@ impl Footer {
         self.groups.get(group)?.chunks.get(leaf)
     }
 
+    /// Whether it is a samples file's: who asks for a leaf of it asks for two dozen.
+    pub(super) fn is_of_samples(&self) -> bool {
+        self.names == Names::Samples
+    }
+
     /// A value of the key-value list.
     pub(super) fn value(&self, key: &str) -> Option<&str> {
         let found = self.values.iter().find(|(own, _)| **own == *key)?;

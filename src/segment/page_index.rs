@@ -85,11 +85,16 @@ impl PageIndex {
         self.tail.get().cloned()
     }
 
-    /// The end of the file was read again. Who asks for more than a few leaves asks for many: a job has two
-    /// dozen columns.
+    /// The end of the file was read again. Who asks for more than a few leaves asks for many.
     pub(super) fn was_read(&self, tail: &Bytes) {
-        let often = self.reads.fetch_add(1, Relaxed) >= READS_MAX;
-        if often && self.tail.set(Bytes::clone(tail)).is_ok() {
+        if self.reads.fetch_add(1, Relaxed) >= READS_MAX {
+            self.keep(tail);
+        }
+    }
+
+    /// Keeps the end of the file.
+    pub(super) fn keep(&self, tail: &Bytes) {
+        if self.tail.set(Bytes::clone(tail)).is_ok() {
             self.memory.fetch_add(tail.len(), Relaxed);
         }
     }

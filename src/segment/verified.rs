@@ -132,11 +132,16 @@ impl VerifiedFile {
             file,
             digests: Arc::new(digests),
         });
-        let footer = Footer::parse(&store.tail()?).map_err(parquet_error("parsing a footer"))?;
+        let tail = store.tail()?;
+        let footer = Footer::parse(&tail).map_err(parquet_error("parsing a footer"))?;
+        let index = PageIndex::default();
+        if footer.is_of_samples() {
+            index.keep(&tail);
+        }
         let file = Self {
             footer_memory: footer.memory() + store.digests.memory(),
             footer: Arc::new(footer),
-            index: Arc::default(),
+            index: Arc::new(index),
             library: Arc::default(),
             store,
         };

@@ -7,6 +7,7 @@
 
 use super::exec::ScanExec;
 use super::keys::Keys;
+use super::quantile;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, RecordBatch, UInt32Array,
 };
@@ -253,15 +254,33 @@ impl Stage {
     }
 }
 
+/// What is collected for an aggregate, or for several.
+struct Collector {
+    aggregate: Arc<AggregateFunctionExpr>,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Collector {
+    /// Whether the state of one is that of the other.
+    fn collects_like(&self, other: &Self) -> bool {
+        let functions = (self.aggregate.fun(), other.aggregate.fun());
+        quantile::collect_alike(functions.0, functions.1)
+            && self.arguments == other.arguments
+            && self.filter == other.filter
+            && self.aggregate.is_distinct() == other.aggregate.is_distinct()
+    }
+}
+
 /// The groups that were seen, and what is known of them.
 struct Groups {
     /// Columns of the input that keys are made of.
     key_columns: Vec<usize>,
     /// Over those columns.
     keys: Vec<Arc<dyn PhysicalExpr>>,
-    aggregates: Vec<Arc<AggregateFunctionExpr>>,
-    arguments: Vec<Vec<Arc<dyn PhysicalExpr>>>,
-    filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    collectors: Vec<Collector>,
+    /// The collector of each aggregate: two quantiles of the same values need them once.
+    collector_of: Vec<usize>,
     schema: SchemaRef,
     known: Keys,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
@@ -292,28 +311,36 @@ impl Groups {
         let mut own = Self {
             keys: keys.collect::<Result<_>>()?,
             key_columns,
-            arguments: exec
-                .aggregates
-                .iter()
-                .map(|own| own.expressions())
-                .collect(),
-            aggregates: exec.aggregates.clone(),
-            filters: exec.filters.clone(),
+            collectors: Vec::new(),
+            collector_of: Vec::new(),
             schema: Arc::clone(&exec.schema),
             known: Keys::new(fields.collect::<Result<_>>()?)?,
             accumulators: Vec::new(),
             reservation,
             group_of: Vec::new(),
         };
+        for (number, aggregate) in exec.aggregates.iter().enumerate() {
+            let collector = Collector {
+                aggregate: Arc::clone(aggregate),
+                arguments: aggregate.expressions(),
+                filter: exec.filters.get(number).cloned().flatten(),
+            };
+            let alike = |known: &Collector| known.collects_like(&collector);
+            let known = own.collectors.iter().position(alike);
+            own.collector_of.push(known.unwrap_or(own.collectors.len()));
+            if known.is_none() {
+                own.collectors.push(collector);
+            }
+        }
         own.begin()?;
         Ok(own)
     }
 
     fn begin(&mut self) -> Result<()> {
         let fresh = self
-            .aggregates
+            .collectors
             .iter()
-            .map(|own| own.create_groups_accumulator());
+            .map(|own| own.aggregate.create_groups_accumulator());
         self.accumulators = fresh.collect::<Result<_>>()?;
         self.known.clear();
         Ok(())
@@ -328,17 +355,13 @@ impl Groups {
         let rows = batch.num_rows();
         self.look_up(batch)?;
         let groups = self.known.len();
-        let own = self
-            .accumulators
-            .iter_mut()
-            .zip(&self.arguments)
-            .zip(&self.filters);
-        for ((accumulator, arguments), filter) in own {
-            let arguments: Vec<ArrayRef> = arguments
+        for (accumulator, own) in self.accumulators.iter_mut().zip(&self.collectors) {
+            let arguments: Vec<ArrayRef> = own
+                .arguments
                 .iter()
                 .map(|own| own.evaluate(batch)?.into_array(rows))
                 .collect::<Result<_>>()?;
-            let filter: Option<BooleanArray> = match filter {
+            let filter: Option<BooleanArray> = match &own.filter {
                 None => None,
                 Some(filter) => {
                     let passed = filter.evaluate(batch)?.into_array(rows)?;
@@ -379,8 +402,13 @@ impl Groups {
     /// All groups, as the last stage takes them; begins anew.
     fn emit(&mut self) -> Result<RecordBatch> {
         let mut columns = self.known.columns()?;
-        for accumulator in &mut self.accumulators {
-            columns.append(&mut accumulator.state(EmitTo::All)?);
+        let states = self
+            .accumulators
+            .iter_mut()
+            .map(|own| own.state(EmitTo::All));
+        let states: Vec<Vec<ArrayRef>> = states.collect::<Result<_>>()?;
+        for own in &self.collector_of {
+            columns.extend(states.get(*own).into_iter().flatten().cloned());
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         self.begin()?;

@@ -179,7 +179,8 @@ fn unpack(packed: &[u8], width: u8, count: usize, mut visit: impl FnMut(u64)) ->
                 .iter()
                 .for_each(|word| visit(u64::from_le_bytes(*word)));
         }
-        1..64 => {
+        1..=IN_A_WORD => unpack_words(packed, usize::from(width), count, visit)?,
+        58..64 => {
             let mask = (1u128 << width) - 1;
             let (mut held, mut bits) = (0u128, 0u32);
             let mut bytes = packed.iter();
@@ -195,6 +196,38 @@ fn unpack(packed: &[u8], width: u8, count: usize, mut visit: impl FnMut(u64)) ->
         }
         _ => return None,
     }
+    Some(())
+}
+
+/// Widest values of which each lies in a word of 8 bytes, wherever in its first byte it begins.
+const IN_A_WORD: u8 = 57;
+
+/// [`unpack`] of such values: a word is read for each.
+fn unpack_words(
+    packed: &[u8],
+    width: usize,
+    count: usize,
+    mut visit: impl FnMut(u64),
+) -> Option<()> {
+    if packed.len() < count.checked_mul(width)?.div_ceil(8) {
+        return None;
+    }
+    let mask = (1u64 << width) - 1;
+    let mut value = |bytes: &[u8], bit: usize| {
+        let word = bytes.get(bit / 8..).and_then(<[u8]>::first_chunk);
+        let word = word.map_or(0, |word| u64::from_le_bytes(*word));
+        visit(word >> (bit % 8) & mask);
+    };
+    // Those that have a whole word behind their first byte.
+    let whole = packed.len().checked_sub(8);
+    let whole = whole.map_or(0, |last| ((8 * last + 7) / width + 1).min(count));
+    (0..whole).for_each(|number| value(packed, number * width));
+    let start = whole * width / 8;
+    let mut end = [0u8; 16];
+    for (to, from) in end.iter_mut().zip(packed.get(start..)?) {
+        *to = *from;
+    }
+    (whole..count).for_each(|number| value(&end, number * width - 8 * start));
     Some(())
 }
 
@@ -312,6 +345,22 @@ mod tests {
             encode::delta(&narrow, &mut bytes);
             delta(&bytes, narrow.len(), &mut read).unwrap();
             prop_assert_eq!(&read, &narrow);
+        }
+
+        #[test]
+        fn every_width_is_unpacked(width in 0u8..=64, values in prop::collection::vec(any::<u64>(), 0..100), behind in 0usize..12) {
+            let values: Vec<u64> = values.iter().map(|own| own & u64::MAX.checked_shr(64 - u32::from(width)).unwrap_or(0)).collect();
+            let bits = values.iter().flat_map(|own| (0..width).map(move |bit| own >> bit & 1 == 1));
+            let bits: Vec<bool> = bits.collect();
+            let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+            let mut packed: Vec<u8> = bits.chunks(8).map(byte).collect();
+            let len = packed.len();
+            packed.resize(len + behind, 0xff);
+            let mut read = Vec::new();
+            unpack(&packed, width, values.len(), |own| read.push(own)).unwrap();
+            prop_assert_eq!(&read, &values);
+            let cut = len.checked_sub(1).map(|cut| unpack(&packed[..cut], width, values.len(), drop));
+            prop_assert!(cut.flatten().is_none());
         }
 
         #[test]

@@ -86,6 +86,11 @@ pub(crate) fn run(size: Size, seed: u64) -> Result<Report> {
         report.violations(strangers(&work.data())?);
         seen = oracle;
     }
+    // With many jobs this takes longer than all the kills.
+    eprintln!(
+        "{at_work} kills at work and {at_start} in start-up; now every sample of {} jobs is looked at, twice",
+        seen.len()
+    );
     report.violations(worker::examine(work.path(), &seen, WORLD, true)?);
     report.line("kills at work, after an acknowledged write", at_work);
     report.line("kills during start-up and recovery", at_start);

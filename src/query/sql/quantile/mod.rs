@@ -57,6 +57,16 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
     ]
 }
 
+/// Whether both functions hold the same of the same values, so that a partition's state of one is the
+/// other's: they differ in what they make of it.
+pub(super) fn collect_alike(one: &AggregateUDF, other: &AggregateUDF) -> bool {
+    let weighted = |function: &AggregateUDF| {
+        let own = function.inner().downcast_ref::<Quantile>();
+        own.map(|own| own.weighted)
+    };
+    weighted(one).is_some() && weighted(one) == weighted(other)
+}
+
 impl Quantile {
     fn usage(&self) -> &'static str {
         match (self.share, self.weighted) {
