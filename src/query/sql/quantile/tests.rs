@@ -212,6 +212,42 @@ fn many_values_take_few_bytes_and_stay_exact() {
     }
 }
 
+/// More values than are held before the groups take theirs, in short runs, some with weights.
+#[test]
+fn many_values_of_many_groups_stay_exact() {
+    let rows = 100_000i64;
+    let value = |row: i64| (row * 7_919 % 1_000_003) * 4_096;
+    let group = |row: i64| usize::try_from(row / 3 % 97).unwrap();
+    for weighted in [false, true] {
+        let ask = Ask {
+            kind: DataType::Int64,
+            share: 950_000_000,
+            weighted,
+        };
+        let mut groups = QuantileGroups::new(ask.clone());
+        let all: Vec<i64> = (0..rows).collect();
+        for part in all.chunks(8_192) {
+            let values: Int64Array = part.iter().map(|row| Some(value(*row))).collect();
+            let weights: Int64Array = part.iter().map(|row| Some(row % 7)).collect();
+            let own: Vec<usize> = part.iter().map(|row| group(*row)).collect();
+            let columns: [ArrayRef; 2] = [Arc::new(values), Arc::new(weights)];
+            GroupsAccumulator::update_batch(&mut groups, &columns, &own, None, 97).unwrap();
+        }
+        let found = GroupsAccumulator::evaluate(&mut groups, EmitTo::All).unwrap();
+        let found = found.as_primitive::<Int64Type>();
+        for number in 0..97 {
+            let own = all.iter().filter(|row| group(**row) == number);
+            let own = own.map(|row| {
+                let weight = u64::try_from(row % 7).unwrap();
+                (value(*row), if weighted { weight } else { 1 })
+            });
+            let own = own.filter(|(_, weight)| *weight > 0).collect();
+            let expected = reference(own, ask.share, Ord::cmp);
+            assert_eq!(Some(found.value(number)), expected, "group {number}");
+        }
+    }
+}
+
 #[test]
 fn decimals_keep_their_type_and_nan_is_last() {
     let decimals = Decimal128Array::from(vec![Some(150), None, Some(-25)]);
