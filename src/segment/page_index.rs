@@ -30,7 +30,7 @@ pub(super) type Place = (usize, usize);
 #[derive(Debug, Default)]
 pub(super) struct PageIndex {
     locations: RwLock<HashMap<Place, Arc<[PageLocation]>>>,
-    /// The end of the file, once it was read again and again.
+    /// The end of the file, if it is kept.
     tail: OnceLock<Bytes>,
     reads: AtomicUsize,
     /// Memory that it takes.
