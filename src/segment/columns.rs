@@ -6,7 +6,7 @@ use super::cells::{Buffer, Optional, unexpected_type};
 use super::footer::Chunk;
 use super::pages::{Pages, SharedDecompressor};
 use super::value::Value;
-use super::{VerifiedFile, parquet_error, samples};
+use super::{VerifiedFile, parquet_error, samples_schema};
 use crate::error::{Error, Result};
 use crate::num;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
@@ -34,7 +34,7 @@ impl<'a> ColumnChunk<'a> {
     pub(super) fn new(file: &'a VerifiedFile, group: usize, position: usize) -> Result<Self> {
         let missing = || Error::data("segment_schema", "a samples file lacks a row group");
         let chunk = file.chunk(group, position)?;
-        let schema = samples::described()?;
+        let schema = samples_schema::described()?;
         let described = schema.columns().get(position);
         let described = described.filter(|own| own.physical_type() == chunk.kind);
         Ok(Self {

@@ -6,8 +6,8 @@
 //! the library takes `VerifiedFile::parquet`.
 
 use super::job_columns::JOB_COLUMNS;
+use super::samples_schema;
 use super::thrift::{BINARY, Compact, I32, I64, LIST, STRUCT, odd};
-use crate::model::metric::Column;
 use crate::num;
 use parquet::basic::Type as Physical;
 use parquet::errors::Result;
@@ -65,21 +65,6 @@ enum Names {
     Own(Box<[Box<str>]>),
 }
 
-/// Names of the samples file's keys and times, in front of the value columns.
-const SAMPLE_KEYS: [&str; 6] = [
-    "project_key",
-    "job",
-    "part",
-    "runner_key",
-    "ts",
-    "interval_ms",
-];
-
-fn sample_names() -> impl Iterator<Item = &'static str> {
-    let values = Column::ALL.into_iter().map(Column::name);
-    SAMPLE_KEYS.into_iter().chain(values)
-}
-
 fn job_names() -> impl Iterator<Item = &'static str> {
     JOB_COLUMNS.iter().map(|column| column.name.as_str())
 }
@@ -91,7 +76,7 @@ impl Names {
         let in_front = flat().eq(names.iter().copied().take_while(|name| !name.is_empty()));
         if in_front && flat().eq(job_names()) {
             Self::Jobs
-        } else if in_front && flat().eq(sample_names()) {
+        } else if in_front && flat().eq(samples_schema::names()) {
             Self::Samples
         } else {
             Self::Own(names.iter().map(|name| (*name).into()).collect())
@@ -100,7 +85,7 @@ impl Names {
 
     fn position(&self, wanted: &str) -> Option<usize> {
         match self {
-            Self::Samples => sample_names().position(|name| name == wanted),
+            Self::Samples => samples_schema::names().position(|name| name == wanted),
             Self::Jobs => job_names().position(|name| name == wanted),
             Self::Own(names) => names.iter().position(|name| **name == *wanted),
         }

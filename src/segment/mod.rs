@@ -28,6 +28,7 @@ mod pages;
 pub mod properties;
 pub mod runs;
 pub mod samples;
+mod samples_schema;
 mod samples_write;
 pub mod scan;
 pub mod search;

@@ -3,7 +3,7 @@
 //!
 //! Called by the archive when it verifies.
 
-use super::samples::{JOB, PART, PROJECT_KEY, TS};
+use super::samples_schema::{JOB, PART, PROJECT_KEY, TS};
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::num;

@@ -10,7 +10,7 @@ use super::copy::Pause;
 use super::jobs::JobsFile;
 use super::pages::SharedDecompressor;
 use super::runs;
-use super::samples::{COLUMNS, INTERVAL, JOB, PART, TS};
+use super::samples_schema::{COLUMNS, INTERVAL, JOB, PART, TS};
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::num;
