@@ -1,8 +1,7 @@
 //! Compaction: how fast, how small, and what a reader notices of it.
 
 use crate::{
-    LEVEL_COLD, LEVEL_HOT, cpu, due, median, order, percentile, process_cpu, report, samples_of,
-    seconds, stage,
+    LEVEL_HOT, cpu, due, median, order, percentile, process_cpu, report, samples_of, seconds, stage,
 };
 use rustix::time::ClockId;
 use std::hint::black_box;
@@ -94,7 +93,16 @@ fn samples_files(name: &str, jobs: &[ArchivedJob]) {
         "  {name:14} decode and sum up {:6.1} M samples/s/core",
         rate(decode)
     );
-    for (level, runs) in [(LEVEL_HOT, 3), (9, 1), (12, 1), (LEVEL_COLD, 1)] {
+    for (level, runs) in [
+        (1, 3),
+        (LEVEL_HOT, 3),
+        (9, 1),
+        (10, 1),
+        (11, 1),
+        (12, 1),
+        (13, 1),
+        (15, 1),
+    ] {
         let mut bytes = 0;
         let times = (0..runs).map(|_| {
             let start = cpu();
@@ -120,7 +128,7 @@ fn rows(jobs: &[ArchivedJob]) {
     let samples = SamplesWriter::new(ValueEncoding::Native, LEVEL_HOT).unwrap();
     let samples = samples.finish().unwrap().digests;
     let count = rows.len() as f64;
-    for level in [LEVEL_HOT, 9, 12, LEVEL_COLD] {
+    for level in [1, LEVEL_HOT, 9, 10, 11, 12, 13, 15] {
         let start = cpu();
         let built = jobs_file::build(&rows, &samples, ValueEncoding::Native, level).unwrap();
         let time = cpu() - start;

@@ -33,14 +33,20 @@ impl<T: Value> Optional<T> {
     /// answer here.
     pub(super) fn extend(&mut self, cells: impl ExactSizeIterator<Item = Option<i64>> + Clone) {
         let narrow = |cell: Option<i64>| cell.and_then(|cell| T::try_from(cell).ok());
-        // Nearly every column of nearly every job is full: without a branch per cell this is a third
-        // of the work (13 % of encoding, measured).
-        if cells.clone().all(|cell| narrow(cell).is_some()) {
-            self.present.resize(self.present.len() + cells.len(), true);
-            self.values
-                .extend(cells.map(|cell| narrow(cell).unwrap_or_default()));
+        // Nearly every column of nearly every job is full: they are copied as if they were, without a
+        // branch per cell, and copied once more if they are not (13 % of encoding, measured).
+        let (before, rows) = (self.values.len(), cells.len());
+        let mut fit = true;
+        self.values.extend(cells.clone().map(|cell| {
+            let value = narrow(cell);
+            fit &= value.is_some();
+            value.unwrap_or_default()
+        }));
+        if fit {
+            self.present.resize(self.present.len() + rows, true);
             return;
         }
+        self.values.truncate(before);
         for cell in cells.map(narrow) {
             self.present.push(cell.is_some());
             self.values.extend(cell);

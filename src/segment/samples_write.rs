@@ -249,12 +249,17 @@ impl SamplesWriter {
             times.extend(ts.iter().map(|ts| Some(ts.saturating_mul(1_000))));
             spans.extend(intervals.iter().map(|interval| interval.map(i64::from)));
         }
+        // Both are in the order of `Column::ALL`: no column need be looked up.
+        let mut measured = profile.columns.iter().peekable();
         for (column, buffer) in Column::ALL.into_iter().zip(values) {
-            let cells = match profile.column(column) {
-                Some(cells) => Some(cells.get(range.clone()).ok_or_else(ragged)?),
+            let cells = match measured.next_if(|(own, _)| **own == column) {
+                Some((_, cells)) => Some(cells.get(range.clone()).ok_or_else(ragged)?),
                 None => None,
             };
             buffer.extend(cells, rows);
+        }
+        if measured.next().is_some() {
+            return Err(Error::internal("a profile has a column that no file has"));
         }
         self.rows += num::len_u64(rows);
         Ok(())

@@ -216,6 +216,9 @@ impl ExecutionPlan for RunsExec {
     }
 }
 
+/// Slices in which groups are handed on, at least.
+const SLICES_MIN: usize = 4;
+
 /// One partition's first stage.
 struct Stage {
     groups: Groups,
@@ -246,8 +249,11 @@ impl Stage {
     fn hand_on(&mut self) -> Result<()> {
         let all = self.groups.emit()?;
         let rows = all.num_rows();
-        for start in (0..rows).step_by(self.batch_rows.max(1)) {
-            let len = self.batch_rows.min(rows - start);
+        // Slices share the memory of views. A slice of little of it is made compact when partitions
+        // exchange rows; one of half of it may not be, and would be counted whole by both.
+        let most = self.batch_rows.min(rows.div_ceil(SLICES_MIN)).max(1);
+        for start in (0..rows).step_by(most) {
+            let len = most.min(rows - start);
             self.ready.push_back(all.slice(start, len));
         }
         Ok(())

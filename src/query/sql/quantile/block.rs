@@ -35,22 +35,31 @@ pub(super) struct Block<'a> {
 
 /// Appends values that weigh 1 each.
 pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
-    let (Some(min), Some(max)) = (values.iter().min(), values.iter().max()) else {
+    let Some(first) = values.first() else {
         return;
     };
-    let offset = |value: &i64| value.wrapping_sub(*min).cast_unsigned();
-    let used = values.iter().map(offset).fold(0, |all, own| all | own);
-    let shift = if used == 0 { 0 } else { used.trailing_zeros() };
+    // One pass: bits below the lowest one in which any two values differ are those of the smallest.
+    let (mut min, mut max, mut differing) = (*first, *first, 0);
+    for value in values {
+        min = min.min(*value);
+        max = max.max(*value);
+        differing |= value ^ first;
+    }
+    let offset = |value: i64| value.wrapping_sub(min).cast_unsigned();
+    let shift = match differing {
+        0 => 0,
+        differing => differing.trailing_zeros(),
+    };
     let bits = u64::BITS - (offset(max) >> shift).leading_zeros();
     let width = usize::try_from(bits.div_ceil(8)).unwrap_or(8);
     let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
     let body = 2 + values.len() * width;
     grow(out, HEADER + body + WORD);
-    header(PLAIN, tag, (count, u64::from(count)), (*min, *max), out);
+    header(PLAIN, tag, (count, u64::from(count)), (min, max), out);
     out.extend(u32::try_from(body).unwrap_or(u32::MAX).to_le_bytes());
     out.push(u8::try_from(shift).unwrap_or(0));
     out.push(u8::try_from(width).unwrap_or(8));
-    let offsets = values.iter().map(|value| offset(value) >> shift);
+    let offsets = values.iter().map(|value| offset(*value) >> shift);
     match width {
         0 => {}
         1 => pack::<1>(offsets, out),

@@ -9,11 +9,12 @@ use super::pending::Pending;
 use super::values::{Tag, Values, WHOLE};
 use crate::num;
 use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Decimal128Array, Float64Array,
-    Int32Array, Int64Array, LargeBinaryBuilder, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+    Array as _, ArrayRef, AsArray as _, BinaryViewArray, BooleanArray, ByteView, Date32Array,
+    Decimal128Array, Float64Array, Int32Array, Int64Array, MAX_INLINE_VIEW_LEN,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, make_view,
 };
-use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
@@ -79,9 +80,14 @@ impl QuantileGroups {
         let Some(values) = arguments.first() else {
             return internal_err!("a quantile without values");
         };
-        let mut integers = std::mem::take(&mut self.integers);
-        let tag = to_integers(values, self.guess, &mut integers)?;
-        self.guess = tag;
+        let mut converted = std::mem::take(&mut self.integers);
+        let (tag, integers) = match values.as_primitive_opt::<Int64Type>() {
+            Some(own) => (WHOLE, own.values().as_ref()),
+            None => {
+                self.guess = to_integers(values, self.guess, &mut converted)?;
+                (self.guess, converted.as_slice())
+            }
+        };
         if !self.pending.takes(tag) {
             self.settle();
         }
@@ -91,7 +97,7 @@ impl QuantileGroups {
                 let counted = counted(values.nulls(), filter);
                 let all = counted.is_none();
                 if all {
-                    pending.extend(&integers, tag);
+                    pending.extend(integers, tag);
                 }
                 each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
                     pending.note(group, rows.len());
@@ -115,7 +121,7 @@ impl QuantileGroups {
                 });
             }
         }
-        self.integers = integers;
+        self.integers = converted;
         if self.pending.is_full(self.groups.len()) {
             self.settle();
         }
@@ -183,7 +189,6 @@ fn to_integers(values: &ArrayRef, guess: Tag, out: &mut Vec<i64>) -> Result<Tag>
     match values.data_type() {
         DataType::Int32 => integers!(Int32Type),
         DataType::Date32 => integers!(Date32Type),
-        DataType::Int64 => integers!(Int64Type),
         DataType::Timestamp(TimeUnit::Second, _) => integers!(TimestampSecondType),
         DataType::Timestamp(TimeUnit::Millisecond, _) => integers!(TimestampMillisecondType),
         DataType::Timestamp(TimeUnit::Microsecond, _) => integers!(TimestampMicrosecondType),
@@ -243,14 +248,62 @@ fn from_integers(kind: &DataType, found: impl Iterator<Item = Option<i64>>) -> R
     })
 }
 
-fn states(groups: Vec<Values>) -> ArrayRef {
+/// A group's blocks of so many bytes are handed on where they lie; smaller ones are put together, since
+/// every piece of memory of an array is named in each slice of it.
+const ALONE_BYTES: usize = 4 << 10;
+/// Pieces of smaller ones: a view's offset has 32 bits.
+const TOGETHER_BYTES: usize = 1 << 30;
+
+/// The blocks of each group.
+fn states(groups: Vec<Values>) -> Result<ArrayRef> {
     let blocks: Vec<Vec<u8>> = groups.into_iter().map(Values::into_blocks).collect();
-    let bytes = blocks.iter().map(Vec::len).sum();
-    let mut states = LargeBinaryBuilder::with_capacity(blocks.len(), bytes);
-    for own in blocks {
-        states.append_value(own);
+    let place = |own: &[u8], buffer: usize, offset: usize| {
+        let numbers = (
+            u32::try_from(own.len()),
+            u32::try_from(buffer),
+            u32::try_from(offset),
+        );
+        match numbers {
+            (Ok(_), Ok(buffer), Ok(offset)) => Ok(make_view(own, buffer, offset)),
+            _ => exec_err!("a group has too many values for a quantile"),
+        }
+    };
+    let mut views = vec![0; blocks.len()];
+    let (mut buffers, mut together) = (Vec::new(), Vec::new());
+    for (view, own) in views.iter_mut().zip(&blocks) {
+        if own.len() < ALONE_BYTES {
+            if together.len() > TOGETHER_BYTES {
+                buffers.push(Buffer::from_vec(std::mem::take(&mut together)));
+            }
+            *view = place(own, buffers.len(), together.len())?;
+            together.extend_from_slice(own);
+        }
     }
-    Arc::new(states.finish())
+    buffers.push(Buffer::from_vec(together));
+    for (view, own) in views.iter_mut().zip(blocks) {
+        if own.len() >= ALONE_BYTES {
+            *view = place(&own, buffers.len(), 0)?;
+            buffers.push(Buffer::from_vec(own));
+        }
+    }
+    let states = BinaryViewArray::try_new(ScalarBuffer::from(views), buffers, None)?;
+    Ok(Arc::new(states))
+}
+
+/// The bytes of a row of states, without a copy. `None` if it refers to nothing.
+fn state_of(states: &BinaryViewArray, row: usize) -> Option<Buffer> {
+    let view = ByteView::from(*states.views().get(row)?);
+    let (from, len) = (
+        num::to_usize(u64::from(view.offset)),
+        num::to_usize(u64::from(view.length)),
+    );
+    if view.length <= MAX_INLINE_VIEW_LEN {
+        return Some(Buffer::from(states.value(row)));
+    }
+    let all = states
+        .data_buffers()
+        .get(num::to_usize(u64::from(view.buffer_index)))?;
+    (from + len <= all.len()).then(|| all.slice_with_length(from, len))
 }
 
 impl GroupsAccumulator for QuantileGroups {
@@ -271,7 +324,7 @@ impl GroupsAccumulator for QuantileGroups {
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        Ok(vec![states(self.emit(emit_to))])
+        Ok(vec![states(self.emit(emit_to))?])
     }
 
     fn merge_batch(
@@ -281,19 +334,14 @@ impl GroupsAccumulator for QuantileGroups {
         total_num_groups: usize,
     ) -> Result<()> {
         grow(&mut self.groups, total_num_groups);
-        let Some(states) = values.first().and_then(|own| own.as_binary_opt::<i64>()) else {
+        let Some(states) = values.first().and_then(|own| own.as_binary_view_opt()) else {
             return internal_err!("the state of a quantile is another one's");
         };
-        let ends = states.value_offsets().windows(2);
-        for (ends, group) in ends.zip(group_indices) {
-            let &[from, to] = ends else { continue };
-            let (from, to) = (
-                num::to_usize(from.unsigned_abs()),
-                num::to_usize(to.unsigned_abs()),
-            );
-            let state = states.values().slice_with_length(from, to - from);
-            let mut read = Some(());
-            self.change(*group, |own| read = own.merge(state));
+        for (row, group) in group_indices.iter().enumerate() {
+            let mut read = None;
+            if let Some(state) = state_of(states, row) {
+                self.change(*group, |own| read = own.merge(state));
+            }
             if read.is_none() {
                 return internal_err!("the state of a quantile is damaged");
             }
@@ -339,7 +387,7 @@ impl Accumulator for QuantileGroups {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         grow(&mut self.groups, 1);
-        let states = states(self.emit(EmitTo::All));
+        let states = states(self.emit(EmitTo::All))?;
         Ok(vec![ScalarValue::try_from_array(&states, 0)?])
     }
 

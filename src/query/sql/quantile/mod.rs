@@ -159,11 +159,7 @@ impl AggregateUDFImpl for Quantile {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let name = format_state_name(args.name, "values");
-        Ok(vec![Arc::new(Field::new(
-            name,
-            DataType::LargeBinary,
-            true,
-        ))])
+        Ok(vec![Arc::new(Field::new(name, DataType::BinaryView, true))])
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
