@@ -1,7 +1,8 @@
 //! Compaction: how fast, how small, and what a reader notices of it.
 
 use crate::{
-    LEVEL_HOT, cpu, due, median, order, percentile, process_cpu, report, samples_of, seconds, stage,
+    LEVEL_COLD, LEVEL_HOT, cpu, due, median, order, percentile, process_cpu, report, samples_of,
+    seconds, stage,
 };
 use rustix::time::ClockId;
 use std::hint::black_box;
@@ -25,6 +26,8 @@ use tachograph::time::{Date, SystemClock};
 
 /// Segments that become one.
 const INPUTS: usize = 8;
+/// zstd levels beside each other.
+const LEVELS: [i32; 8] = [1, LEVEL_HOT, 9, 10, 11, 12, 13, LEVEL_COLD];
 
 pub(crate) fn run(grid: &[ArchivedJob]) {
     println!(
@@ -93,16 +96,8 @@ fn samples_files(name: &str, jobs: &[ArchivedJob]) {
         "  {name:14} decode and sum up {:6.1} M samples/s/core",
         rate(decode)
     );
-    for (level, runs) in [
-        (1, 3),
-        (LEVEL_HOT, 3),
-        (9, 1),
-        (10, 1),
-        (11, 1),
-        (12, 1),
-        (13, 1),
-        (15, 1),
-    ] {
+    for level in LEVELS {
+        let runs = if level <= LEVEL_HOT { 3 } else { 1 };
         let mut bytes = 0;
         let times = (0..runs).map(|_| {
             let start = cpu();
@@ -128,7 +123,7 @@ fn rows(jobs: &[ArchivedJob]) {
     let samples = SamplesWriter::new(ValueEncoding::Native, LEVEL_HOT).unwrap();
     let samples = samples.finish().unwrap().digests;
     let count = rows.len() as f64;
-    for level in [1, LEVEL_HOT, 9, 10, 11, 12, 13, 15] {
+    for level in LEVELS {
         let start = cpu();
         let built = jobs_file::build(&rows, &samples, ValueEncoding::Native, level).unwrap();
         let time = cpu() - start;

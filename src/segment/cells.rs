@@ -34,7 +34,7 @@ impl<T: Value> Optional<T> {
     pub(super) fn extend(&mut self, cells: impl ExactSizeIterator<Item = Option<i64>> + Clone) {
         let narrow = |cell: Option<i64>| cell.and_then(|cell| T::try_from(cell).ok());
         // Nearly every column of nearly every job is full: they are copied as if they were, without a
-        // branch per cell, and copied once more if they are not (13 % of encoding, measured).
+        // branch per cell, and copied once more if they are not (docs/benchmarks.md, Speed).
         let (before, rows) = (self.values.len(), cells.len());
         let mut fit = true;
         self.values.extend(cells.clone().map(|cell| {
