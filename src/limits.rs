@@ -156,6 +156,9 @@ pub const FILE_NAME_PART_MAX: usize = 80;
 /// Groups in an answer about the fleet: more lines than a chart or a list can show. 100 lines of 120
 /// buckets are 12,000 rows.
 pub const FLEET_GROUPS_MAX: usize = 100;
+/// Jobs behind one question of a trend; a longer one is asked piece by piece, so that the values that an
+/// exact quantile keeps do not grow with the years. 8 bytes each, some times over: about 20 MiB.
+pub const TREND_PIECE_JOBS: u64 = 500_000;
 /// Segments kept open with their parsed footers: three years of dates, with one or two descriptors each.
 pub const OPEN_SEGMENTS_MAX: usize = 1_200;
 /// Memory of their footers and of what was read of their page indexes: about 45 KiB for one that is only

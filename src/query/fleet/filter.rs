@@ -29,10 +29,15 @@ pub struct FleetFilter {
 impl FleetFilter {
     /// The condition, ready to stand behind `where`.
     pub(super) fn condition(&self) -> String {
+        self.condition_in(self.finished)
+    }
+
+    /// As [`FleetFilter::condition`], of the jobs that finished in another range.
+    pub(super) fn condition_in(&self, finished: TimeRange) -> String {
         let mut sql = format!(
             "finished_at >= {} and finished_at < {}",
-            instant(self.finished.from.0),
-            instant(self.finished.to.0)
+            instant(finished.from.0),
+            instant(finished.to.0)
         );
         for (column, wanted) in [
             ("source", &self.source),

@@ -1,6 +1,6 @@
 //! Questions of the fleet page: trends, top lists, the hours of a week.
 //!
-//! Each is one or two SQL statements built from typed parameters and answered by [`Engine`], with the
+//! Each is some SQL statements built from typed parameters and answered by [`Engine`], with the
 //! same limits and the same [`Scope`] as everybody's SQL; the statement stands in the answer, so that
 //! a reader can take it further. Called by `http`.
 
@@ -19,8 +19,10 @@ pub use measure::Aggregate;
 pub use top::{Top, TopRequest, TopRow, TopWhat};
 pub use trends::{Trend, TrendPoint, TrendRequest, TrendSeries};
 
-use super::sql::{Engine, QueryLimits};
+use super::sql::{Engine, QueryLimits, took_too_long};
 use crate::error::Result;
+#[cfg(doc)]
+use crate::limits;
 use crate::model::scope::Scope;
 use arrow_array::RecordBatch;
 use grouping::Group;
@@ -50,22 +52,36 @@ impl Fleet {
         Self { engine }
     }
 
-    /// A number of jobs over time.
+    /// A number of jobs over time. Over many jobs it is asked piece by piece ([`limits::TREND_PIECE_JOBS`]):
+    /// each bucket is of one view of the archive, a later one may be of a later view.
     ///
     /// # Errors
-    /// `Invalid` for an unknown metric, `Overloaded` if too many questions run or one needs too much,
-    /// `Data`, `Unavailable` from the archive.
+    /// `Invalid` for an unknown metric, or if it takes too long; `Overloaded` if too many questions run or
+    /// one needs too much; `Data`, `Unavailable` from the archive.
     pub async fn trend(&self, scope: Scope, request: TrendRequest) -> Result<Trend> {
         let plan = trends::Plan::new(request)?;
+        // The time of one question, however many pieces it has.
+        let time = QueryLimits::default().time;
+        let trend = tokio::time::timeout(time, self.trend_of(scope, plan)).await;
+        trend.map_err(|_| took_too_long(time))?
+    }
+
+    async fn trend_of(&self, scope: Scope, plan: trends::Plan) -> Result<Trend> {
+        let whole = plan.finished();
         let (groups, truncated) = match plan.groups_sql() {
             Some(sql) => plan.groups(&self.ask(&scope, &sql).await?)?,
             None => (vec![Group::new()], false),
         };
         if groups.is_empty() {
-            return plan.trend(&[], false, plan.sql(&[]), &[]);
+            return plan.trend(&[], false, plan.sql(&[], whole), &[]);
         }
-        let sql = plan.sql(&groups);
-        let answer = self.ask(&scope, &sql).await?;
+        let jobs_by_date = self.engine.jobs_by_date(plan.dates()).await?;
+        let mut answer = Vec::new();
+        for piece in plan.pieces(&jobs_by_date) {
+            let sql = plan.sql(&groups, piece);
+            answer.append(&mut self.ask(&scope, &sql).await?);
+        }
+        let sql = plan.sql(&groups, whole);
         plan.trend(&groups, truncated, sql, &answer)
     }
 

@@ -6,9 +6,12 @@ use super::measure::{Aggregate, Measure};
 use super::rows::{Rows, count, number};
 use super::{Filters, group_filters};
 use crate::error::Result;
+use crate::limits;
 use crate::query::sql::spell::unix_ms;
+use crate::time::{Date, TimeRange, TimestampMs};
 use arrow_array::RecordBatch;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Widths of buckets that `auto` chooses from, in seconds: 5 min to 30 days.
 const WIDTHS: [i64; 9] = [
@@ -18,8 +21,10 @@ const WIDTHS: [i64; 9] = [
 /// Buckets that a chart shows at most when the width is left to us.
 const BUCKETS: i64 = 120;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// Buckets begin at multiples of their width from here on: a Monday, so that weeks do.
-const ORIGIN_MS: i64 = 4 * 86_400_000;
+const ORIGIN_MS: i64 = 4 * DAY_MS;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,8 +126,42 @@ impl Plan {
         Ok((groups, truncated))
     }
 
-    /// Asks for the points of `groups`.
-    pub(super) fn sql(&self, groups: &[Group]) -> String {
+    /// When its jobs finished.
+    pub(super) fn finished(&self) -> TimeRange {
+        self.request.filter.finished
+    }
+
+    /// The dates on which they did.
+    pub(super) fn dates(&self) -> RangeInclusive<Date> {
+        let (first, last) = self.finished().to_inclusive();
+        TimestampMs(first).date()..=TimestampMs(last).date()
+    }
+
+    /// The range of the question in pieces of whole buckets, in order, given how many jobs its dates have:
+    /// a piece ends with the bucket in which it has [`limits::TREND_PIECE_JOBS`].
+    pub(super) fn pieces(&self, jobs_by_date: &BTreeMap<Date, u64>) -> Vec<TimeRange> {
+        let whole = self.finished();
+        let width = self.bucket_seconds * 1_000;
+        let (mut pieces, mut from, mut jobs) = (Vec::new(), whole.from, 0);
+        for (date, own) in jobs_by_date {
+            let behind = i64::from(date.0 + 1) * DAY_MS;
+            if behind <= from.0 {
+                continue;
+            }
+            jobs += own;
+            // The first bucket that begins with or behind the date's end.
+            let to = ORIGIN_MS - (ORIGIN_MS - behind).div_euclid(width) * width;
+            if jobs >= limits::TREND_PIECE_JOBS && to < whole.to.0 {
+                pieces.push(TimeRange::new(from, TimestampMs(to)));
+                (from, jobs) = (TimestampMs(to), 0);
+            }
+        }
+        pieces.push(TimeRange::new(from, whole.to));
+        pieces
+    }
+
+    /// Asks for the points of `groups` in `finished`.
+    pub(super) fn sql(&self, groups: &[Group], finished: TimeRange) -> String {
         let by = self.request.by;
         let stats = self.request.stats.iter();
         let stats: String = stats
@@ -134,7 +173,7 @@ impl Plan {
             list = by.list(),
             bucket = bucket(self.bucket_seconds),
             measure = self.measure.sql,
-            condition = self.request.filter.condition(),
+            condition = self.request.filter.condition_in(finished),
             among = by.among(groups),
         )
     }
@@ -231,6 +270,37 @@ mod tests {
     }
 
     #[test]
+    fn a_long_trend_is_asked_in_pieces_of_whole_buckets_that_leave_nothing_out() {
+        let start = a_day().finished.from;
+        let mut request = request(GroupBy::None);
+        // From the middle of a bucket to the middle of another.
+        request.filter.finished = TimeRange::new(start.plus_ms(1), start.plus_ms(400 * DAY_MS + 1));
+        let jobs = |a_date: u64| (-3..410).map(move |day| (Date(start.date().0 + day), a_date));
+        for width in [3_600, 86_400, 7 * 86_400, 30 * 86_400] {
+            request.bucket_seconds = Some(width);
+            let plan = Plan::new(request.clone()).unwrap();
+            assert_eq!(plan.pieces(&BTreeMap::new()), [plan.finished()]);
+            assert_eq!(plan.pieces(&jobs(10).collect()), [plan.finished()]);
+            let pieces = plan.pieces(&jobs(limits::TREND_PIECE_JOBS / 10).collect());
+            // As many buckets as ten dates touch.
+            let days = (width / 86_400).max(1);
+            let expected = usize::try_from(400 / ((9 + days) / days * days)).unwrap();
+            assert!(
+                (expected..=expected + 2).contains(&pieces.len()),
+                "{} pieces of {width} s buckets",
+                pieces.len()
+            );
+            assert!(pieces.iter().all(|piece| !piece.is_empty()));
+            assert_eq!(pieces.first().unwrap().from, plan.finished().from);
+            assert_eq!(pieces.last().unwrap().to, plan.finished().to);
+            for pair in pieces.windows(2) {
+                assert_eq!(pair[0].to, pair[1].from);
+                assert_eq!((pair[0].to.0 - ORIGIN_MS).rem_euclid(width * 1_000), 0);
+            }
+        }
+    }
+
+    #[test]
     fn the_question_names_groups_buckets_and_statistics() {
         let plan = Plan::new(request(GroupBy::Project)).unwrap();
         assert!(
@@ -238,7 +308,7 @@ mod tests {
                 .unwrap()
                 .ends_with("group by project order by jobs desc, project limit 3")
         );
-        let sql = plan.sql(&[vec![Some("a".to_owned())]]);
+        let sql = plan.sql(&[vec![Some("a".to_owned())]], a_day().finished);
         for part in [
             "select project, (cast(finished_at as bigint) / 1000 - 345600000) / 900000 * 900000 + 345600000 as bucket",
             "p95(memory_used_bytes_max) as p95, p50(memory_used_bytes_max) as p50",

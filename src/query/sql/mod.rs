@@ -44,12 +44,15 @@ use crate::limits;
 use crate::model::scope::Scope;
 use crate::num;
 use crate::supervise::ComputePool;
+use crate::time::Date;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt as _};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -239,6 +242,18 @@ impl Engine {
         })
     }
 
+    /// As [`Archive::jobs_by_date`].
+    ///
+    /// # Errors
+    /// As [`Archive::live_segments`].
+    pub(super) async fn jobs_by_date(
+        &self,
+        dates: RangeInclusive<Date>,
+    ) -> Result<BTreeMap<Date, u64>> {
+        let archive = Arc::clone(&self.archive);
+        self.pool.run(move || archive.jobs_by_date(dates)).await
+    }
+
     /// Stops all queries and waits until they let go of the archive. None runs afterwards.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -271,7 +286,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-fn took_too_long(time: Duration) -> Error {
+pub(super) fn took_too_long(time: Duration) -> Error {
     let message = format!(
         "the query took longer than {} s; filter by date or project, or ask for less",
         time.as_secs()
