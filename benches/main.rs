@@ -31,14 +31,12 @@ use tachograph::model::job::JobEvent;
 use tachograph::model::record::JobRecord;
 use tachograph::segment::VerifiedFile;
 use tachograph::segment::dir::{DataDir, Table};
-use tachograph::segment::properties::ValueEncoding;
+use tachograph::segment::properties::{LEVEL_COLD, LEVEL_HOT, ValueEncoding};
 use tachograph::segment::samples::{self, BuiltFile, SamplesWriter};
 use tachograph::segment::{jobs as jobs_file, jobs::JobsFile};
 use tachograph::testkit::corpus::{Corpus, CorpusSpec, columns};
 use tachograph::time::{Date, SystemClock, TimeRange, TimestampMs};
 
-const LEVEL_HOT: i32 = 3;
-const LEVEL_COLD: i32 = 15;
 const FILE: &str = "bench.parquet";
 
 fn main() {

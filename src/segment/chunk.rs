@@ -5,6 +5,7 @@
 //! looks at keys row by row, and lays times out badly for zstd (docs/adr/0014).
 //! Same input gives the same bytes (AR-9).
 
+use super::compress::PageCompressor;
 use super::encode;
 use super::parquet_error;
 use super::properties::{SAMPLES_PAGE_ROWS, ValueEncoding};
@@ -15,17 +16,13 @@ use bytes::Bytes;
 use parquet::basic::{BoundaryOrder, Compression, Encoding, PageType, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter as _};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats,
 };
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use std::collections::HashMap;
-use std::fmt;
-use std::io::Cursor;
 use std::ops::Range;
-use zstd::bulk::Compressor;
 
 /// A row group in the making.
 pub(super) type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
@@ -46,8 +43,9 @@ impl<T> Cells<'_, T> {
 }
 
 /// Writes column chunks with one compressor for all of them.
+#[derive(Debug)]
 pub(super) struct ChunkWriter {
-    zstd: Compressor<'static>,
+    compressor: PageCompressor,
     level: ZstdLevel,
     /// Values of the page in the making, before compression.
     plain: Vec<u8>,
@@ -57,25 +55,14 @@ pub(super) struct ChunkWriter {
     chunk: Vec<u8>,
 }
 
-impl fmt::Debug for ChunkWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChunkWriter")
-            .field("level", &self.level)
-            .finish_non_exhaustive()
-    }
-}
-
 impl ChunkWriter {
     /// A writer that compresses with zstd of this level (1 to 22).
     ///
     /// # Errors
     /// `Data` if there is no such level, or no memory for it.
     pub(super) fn new(level: i32) -> Result<Self> {
-        let zstd = Compressor::new(level)
-            .map_err(ParquetError::from)
-            .map_err(parquet_error("starting to compress"))?;
         Ok(Self {
-            zstd,
+            compressor: PageCompressor::new(level)?,
             level: ZstdLevel::try_new(level).map_err(parquet_error("starting to compress"))?,
             plain: Vec::new(),
             content: Vec::new(),
@@ -238,7 +225,7 @@ impl<'w, T: Value> Chunk<'w, T> {
         }
         let mut content = std::mem::take(&mut self.writer.content);
         content.clear();
-        self.compress(&plain, &mut content)?;
+        self.writer.compressor.compress(&plain, 1, &mut content)?;
         let page = |buf| Page::DictionaryPage {
             buf,
             num_values: count,
@@ -291,7 +278,14 @@ impl<'w, T: Value> Chunk<'w, T> {
     ) -> Result<()> {
         let size = |len: usize| u32::try_from(len).map_err(|_| too_large());
         let levels_len = content.len();
-        self.compress(plain, &mut content)?;
+        // Bytes of values lie in planes: those of one place behind one another.
+        let planes = match self.encoding {
+            Encoding::BYTE_STREAM_SPLIT => num::to_usize(u64::from(T::BYTES)),
+            _ => 1,
+        };
+        self.writer
+            .compressor
+            .compress(plain, planes, &mut content)?;
         let is_compressed = content.len() - levels_len < plain.len();
         if !is_compressed {
             content.truncate(levels_len);
@@ -345,19 +339,6 @@ impl<'w, T: Value> Chunk<'w, T> {
         self.order.add(range);
         let (low, high) = self.range.unwrap_or(range);
         self.range = Some((low.min(min), high.max(max)));
-    }
-
-    /// Appends what is compressed of `plain`.
-    fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let end = num::len_u64(out.len());
-        out.reserve(zstd::zstd_safe::compress_bound(plain.len()));
-        let mut behind = Cursor::new(out);
-        behind.set_position(end);
-        let compressed = self.writer.zstd.compress_to_buffer(plain, &mut behind);
-        compressed
-            .map(drop)
-            .map_err(ParquetError::from)
-            .map_err(parquet_error("compressing a page"))
     }
 
     /// Writes a page of this content, whose memory serves the next one: one of its own for each would have

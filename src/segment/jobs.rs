@@ -7,9 +7,10 @@ use super::job_cells::{self, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind, decimals, sort_positions};
 use super::job_lists;
 use super::own_digest;
+use super::packed::PackedWriter;
 use super::properties::{self, Storage, ValueEncoding};
 use super::samples::BuiltFile;
-use super::{SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY, parquet_error};
+use super::{SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY};
 use crate::error::{Error, Result};
 use crate::model::archived::SummarisedRow;
 use crate::model::metric::CellType;
@@ -19,8 +20,6 @@ use arrow_array::{
 };
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
@@ -147,50 +146,37 @@ pub struct Beside<'a> {
 /// A jobs file in the making, in memory. Batches come in [`order`]; the same batches give the same
 /// bytes.
 pub(super) struct JobsWriter {
-    writer: ArrowWriter<Vec<u8>>,
+    writer: PackedWriter,
     rows: u64,
 }
 
 impl JobsWriter {
     /// An empty file. About `bytes` will be written.
     pub(super) fn new(encoding: ValueEncoding, level: i32, bytes: usize) -> Result<Self> {
-        let options = ArrowWriterOptions::new()
-            .with_properties(writer_properties(encoding, level))
-            .with_skip_arrow_metadata(true);
-        let sink = Vec::with_capacity(bytes);
-        let writer = ArrowWriter::try_new_with_options(sink, schema(), options)
-            .map_err(parquet_error("starting a jobs file"))?;
+        let properties = writer_properties(encoding, level);
+        let writer = PackedWriter::new(schema(), properties, level, bytes)?;
         Ok(Self { writer, rows: 0 })
     }
 
     /// Appends rows.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += num::len_u64(batch.num_rows());
-        self.writer
-            .write(batch)
-            .map_err(parquet_error("writing job rows"))
+        self.writer.write(batch)
     }
 
     /// Ends the file, which then names the digests of the files beside it.
-    pub(super) fn finish(mut self, beside: Beside<'_>) -> Result<BuiltFile> {
+    pub(super) fn finish(self, beside: Beside<'_>) -> Result<BuiltFile> {
         let named = [
             (SAMPLES_DIGESTS_KEY, Some(beside.samples)),
             (SAMPLES_5M_DIGESTS_KEY, beside.samples_5m),
         ];
-        for (key, digests) in named {
-            if let Some(digests) = digests {
-                let pair = KeyValue::new(key.to_owned(), digests.to_hex());
-                self.writer.append_key_value_metadata(pair);
-            }
-        }
-        // The last one: `own_digest` looks for it from the end.
-        self.writer
-            .append_key_value_metadata(own_digest::placeholder());
-        let metadata = self
-            .writer
-            .finish()
-            .map_err(parquet_error("closing a jobs file"))?;
-        let mut bytes = std::mem::take(self.writer.inner_mut());
+        let digests = named.into_iter().filter_map(|(key, digests)| {
+            let digests = digests?.to_hex();
+            Some(KeyValue::new(key.to_owned(), digests))
+        });
+        // Its own one last: `own_digest` looks for it from the end.
+        let entries = digests.chain([own_digest::placeholder()]);
+        let (mut bytes, metadata) = self.writer.finish(entries)?;
         own_digest::fill(&mut bytes)?;
         let digests = Digests::compute(&bytes, &metadata)?;
         Ok(BuiltFile {

@@ -7,6 +7,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use tachograph::segment::properties::LEVEL_COLD;
 use tokio::process::Command;
 
 /// Four jobs, a segment each; one of them was amended after its seal.
@@ -76,7 +77,7 @@ async fn jobs_read_the_same_and_files_say_what_was_amended() {
     };
     assert_eq!(
         (&segment["jobs"], &segment["zstd_level"]),
-        (&json!(4), &json!(15))
+        (&json!(4), &json!(LEVEL_COLD))
     );
     let path = world
         .data_dir()

@@ -61,15 +61,15 @@ fn a_busy_date_is_merged_once_and_when_it_is_quiet() {
     assert_eq!(
         planned(&segments, 6),
         [
-            (vec![1, 2, 3, 4], 15),
-            (vec![5, 6, 7, 8], 15),
-            (vec![9], 15)
+            (vec![1, 2, 3, 4], LEVEL_COLD),
+            (vec![5, 6, 7, 8], LEVEL_COLD),
+            (vec![9], LEVEL_COLD)
         ]
     );
     let done = [
-        segment(10, 62 * MIB, 15),
-        segment(11, 61 * MIB, 15),
-        segment(12, 15 * MIB, 15),
+        segment(10, 62 * MIB, LEVEL_COLD),
+        segment(11, 61 * MIB, LEVEL_COLD),
+        segment(12, 15 * MIB, LEVEL_COLD),
     ];
     assert!(
         planned(&done, 100).is_empty(),
@@ -81,24 +81,24 @@ fn a_busy_date_is_merged_once_and_when_it_is_quiet() {
 fn what_comes_late_leaves_the_large_segments_alone() {
     let mut late = segment(20, 50 * KIB, 3);
     late.sealed_at = TimestampMs(110 * DAY);
-    let segments = [segment(10, 60 * MIB, 15), late];
+    let segments = [segment(10, 60 * MIB, LEVEL_COLD), late];
     assert!(planned(&segments, 200).is_empty(), "not quiet any more");
     let hours = 9 * 24 + 6;
-    assert_eq!(planned(&segments, hours), [(vec![20], 15)]);
-    late.level = 15;
+    assert_eq!(planned(&segments, hours), [(vec![20], LEVEL_COLD)]);
+    late.level = LEVEL_COLD;
     let mut second = late;
     second.id.seq = 21;
-    let segments = [segment(10, 60 * MIB, 15), late, second];
-    assert_eq!(planned(&segments, hours), [(vec![20, 21], 15)]);
+    let segments = [segment(10, 60 * MIB, LEVEL_COLD), late, second];
+    assert_eq!(planned(&segments, hours), [(vec![20, 21], LEVEL_COLD)]);
 }
 
 #[test]
 fn amendments_that_are_an_hour_old_are_folded_in_even_alone() {
-    let mut amended = segment(1, 60 * MIB, 15);
+    let mut amended = segment(1, 60 * MIB, LEVEL_COLD);
     amended.amended_at = Some(TimestampMs(101 * DAY));
-    let segments = [amended, segment(2, 60 * MIB, 15)];
+    let segments = [amended, segment(2, 60 * MIB, LEVEL_COLD)];
     assert!(planned(&segments, 0).is_empty());
-    assert_eq!(planned(&segments, 1), [(vec![1], 15)]);
+    assert_eq!(planned(&segments, 1), [(vec![1], LEVEL_COLD)]);
     let mut hot = segment(1, 20 * MIB, 3);
     hot.amended_at = amended.amended_at;
     let segments = [hot, segment(2, 20 * MIB, 3)];

@@ -2,6 +2,7 @@
 
 use super::rewriting::{amendments, holds, segments};
 use super::*;
+use crate::segment::properties::LEVEL_COLD;
 use crate::testkit::clock::ManualClock;
 use proptest::prelude::*;
 
@@ -234,7 +235,7 @@ fn a_date_is_looked_at_again_when_something_comes_to_it() {
     assert_eq!(compact()[0].inputs, 3, "small ones become one at once");
     assert_eq!((compact().len(), levels()), (0, vec![3]));
     clock.advance_ms(6 * HOUR_MS);
-    assert_eq!((compact().len(), levels()), (1, vec![15]), "quiet");
+    assert_eq!((compact().len(), levels()), (1, vec![LEVEL_COLD]), "quiet");
     for _ in 0..2 {
         assert!(compact().is_empty(), "settled");
     }
@@ -243,7 +244,7 @@ fn a_date_is_looked_at_again_when_something_comes_to_it() {
     clock.advance_ms(6 * HOUR_MS);
     assert_eq!(
         (compact().len(), levels()),
-        (1, vec![15]),
+        (1, vec![LEVEL_COLD]),
         "seen all the same"
     );
     assert!(compact().is_empty());

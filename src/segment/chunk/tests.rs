@@ -130,7 +130,7 @@ fn assert_described_alike(ours: &Bytes, theirs: &Bytes) {
 }
 
 /// Cells in runs, so that holes, full pages, empty pages and several pages occur.
-fn cells<T: Copy + fmt::Debug + 'static>(
+fn cells<T: Copy + std::fmt::Debug + 'static>(
     value: impl Strategy<Value = T> + Clone + 'static,
 ) -> impl Strategy<Value = Vec<Option<T>>> {
     let run = (prop::option::weighted(0.8, value), 1..4_000usize);
