@@ -1,6 +1,6 @@
 //! RocksDB itself: opening, snapshots, scans, and the one way to write.
 
-use super::{Family, forget, key_of, keys};
+use super::{Family, forget, key_of, keys, logs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use rocksdb::{
@@ -81,11 +81,15 @@ impl Index {
     }
 
     fn open_with(path: &Path, cache_bytes: usize) -> Result<Self> {
+        logs::refuse_damaged(path)?;
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
+        // A log that the MANIFEST names and that is gone: its end was lost, and with it the data that took
+        // the log's place.
+        options.set_track_and_verify_wals_in_manifest(true);
         options.set_paranoid_checks(true);
         options.set_keep_log_file_num(5);
         options.set_max_open_files(512);

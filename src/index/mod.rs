@@ -8,6 +8,7 @@ pub mod blob;
 mod db;
 mod forget;
 pub mod keys;
+mod logs;
 mod whole;
 pub mod wire;
 

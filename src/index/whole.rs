@@ -3,7 +3,7 @@
 //! Called by the archive's `reindex` and `backup`. An index that is only read is not changed by a byte.
 
 use super::db::{Changes, Index, storage_error};
-use super::keys;
+use super::{keys, logs};
 use crate::error::{Error, Result};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, IteratorMode, Options};
@@ -24,7 +24,10 @@ impl Index {
     /// # Errors
     /// `Data` if RocksDB finds corruption, `Unavailable` for other failures.
     pub fn open_read_only(path: &Path) -> Result<Self> {
-        let options = Options::default();
+        logs::refuse_damaged(path)?;
+        let mut options = Options::default();
+        // Without it RocksDB falls over the logs that a MANIFEST names.
+        options.set_track_and_verify_wals_in_manifest(true);
         let names = DB::list_cf(&options, path).map_err(storage_error("listing its families"))?;
         let db = DB::open_cf_for_read_only(&options, path, names, false)
             .map_err(storage_error("opening it"))?;

@@ -23,6 +23,8 @@ const WORLD: World = World { stride: 1 };
 const BLOCK: usize = 4_096;
 /// Jobs read after each damage.
 const READ: usize = 30;
+/// Damages from one word on how far it is to the next.
+const SAY_EVERY: u64 = 500;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +157,12 @@ fn damages(size: Size, seed: u64, omit: &str) -> Result<Report> {
         let place = format!("{} at {}", damage.path.display(), damage.offset);
         let wrong = looked.wrong.into_iter();
         report.violations(wrong.map(|what| format!("{place}: {what}")));
+        let done = turn + 1;
+        if done.is_multiple_of(SAY_EVERY) {
+            let seconds = began.elapsed().as_secs();
+            let all = size.flips + size.blocks;
+            eprintln!("{done} of {all} damages after {seconds} s");
+        }
     }
     report.line("jobs", oracle.len());
     for (kind, tally) in tallies {
