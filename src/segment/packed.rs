@@ -30,7 +30,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedW
 use std::fmt;
 use std::sync::Arc;
 
-/// A file in the making, in memory. The same batches give the same bytes, however they are cut.
+/// A file in the making, in memory. The same batches give the same bytes.
 pub(super) struct PackedWriter {
     schema: SchemaRef,
     plain: WriterProperties,
@@ -299,4 +299,153 @@ fn offset_of(offset: u64) -> Result<i64> {
 
 fn too_large() -> Error {
     Error::internal("a column chunk outgrew the format")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::archived::SummarisedRow;
+    use crate::segment::jobs;
+    use crate::testkit::jobs::archived_job;
+    use parquet::arrow::arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+        RowSelector,
+    };
+    use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+
+    /// Pages of few rows, so that a chunk has several.
+    const PAGE_ROWS: usize = 50;
+
+    fn batch(rows: u64) -> RecordBatch {
+        let rows: Vec<SummarisedRow> = (0..rows)
+            .map(|seed| {
+                let job = archived_job(seed, 7, usize::try_from(seed % 9).unwrap());
+                SummarisedRow::compute(job.row, &job.profile)
+            })
+            .collect();
+        jobs::batch_of(&rows).unwrap()
+    }
+
+    fn properties(level: i32) -> WriterProperties {
+        WriterProperties::builder()
+            .set_writer_version(parquet::file::properties::WriterVersion::PARQUET_2_0)
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).unwrap()))
+            .set_dictionary_enabled(false)
+            .set_encoding(Encoding::BYTE_STREAM_SPLIT)
+            .set_column_encoding("name".into(), Encoding::PLAIN)
+            .set_column_dictionary_enabled("name".into(), true)
+            .set_data_page_row_count_limit(PAGE_ROWS)
+            .set_write_batch_size(PAGE_ROWS)
+            .build()
+    }
+
+    /// The columns of a batch that BYTE_STREAM_SPLIT takes, a list of structs among them, and one text.
+    fn columns(batch: &RecordBatch) -> RecordBatch {
+        let wanted = [
+            "job",
+            "name",
+            "started_at",
+            "memory_used_bytes_max",
+            "verdict",
+        ];
+        let schema = batch.schema();
+        let positions: Vec<usize> = wanted
+            .iter()
+            .map(|name| schema.index_of(name).unwrap())
+            .filter(|position| {
+                let name = schema.field(*position).name();
+                name == "name" || !schema.field(*position).data_type().is_string()
+            })
+            .chain([schema.index_of("resets").unwrap()])
+            .collect();
+        batch.project(&positions).unwrap()
+    }
+
+    fn packed(batches: &[RecordBatch], level: i32) -> Bytes {
+        let schema = batches[0].schema();
+        let mut writer = PackedWriter::new(schema, properties(level), level, 0).unwrap();
+        for batch in batches {
+            writer.write(batch).unwrap();
+        }
+        let entry = KeyValue::new("key".to_owned(), "value".to_owned());
+        Bytes::from(writer.finish([entry]).unwrap().0)
+    }
+
+    fn metadata(file: &Bytes) -> ParquetMetaData {
+        ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Required)
+            .parse_and_finish(file)
+            .unwrap()
+    }
+
+    fn rows(file: &Bytes, selection: Option<RowSelection>) -> Vec<RecordBatch> {
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let metadata = ArrowReaderMetadata::load(file, options).unwrap();
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let batches = builder.with_batch_size(100_000).build().unwrap();
+        batches.map(|batch| batch.unwrap()).collect()
+    }
+
+    #[test]
+    fn it_says_and_holds_what_the_library_would_write_in_other_bytes() {
+        let batch = columns(&batch(330));
+        let own = packed(std::slice::from_ref(&batch), 3);
+        let mut library =
+            ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties(3))).unwrap();
+        library.write(&batch).unwrap();
+        let library = Bytes::from(library.into_inner().unwrap());
+        assert_eq!(rows(&own, None), rows(&library, None));
+        assert!(own.len() < library.len());
+        let (own, library) = (metadata(&own), metadata(&library));
+        assert_eq!(own.column_index(), library.column_index());
+        assert_eq!(own.num_row_groups(), 1);
+        let entries = own.file_metadata().key_value_metadata().unwrap();
+        assert!(entries.iter().any(|entry| entry.key == "key"));
+        let chunks = |file: &ParquetMetaData| -> Vec<ColumnChunkMetaData> {
+            let groups = file.row_groups().iter();
+            groups
+                .flat_map(RowGroupMetaData::columns)
+                .cloned()
+                .collect()
+        };
+        for (own, library) in chunks(&own).iter().zip(chunks(&library)) {
+            assert_eq!(own.statistics(), library.statistics());
+            assert_eq!(own.compression(), library.compression());
+            assert_eq!(own.num_values(), library.num_values());
+            let encodings = |chunk: &ColumnChunkMetaData| chunk.encodings().collect::<Vec<_>>();
+            assert_eq!(encodings(own), encodings(&library));
+        }
+        let first_rows = |file: &ParquetMetaData| -> Vec<Vec<i64>> {
+            let leaves = file.offset_index().unwrap().iter().flatten();
+            let pages = leaves.map(|leaf| leaf.page_locations().iter());
+            pages
+                .map(|pages| pages.map(|page| page.first_row_index).collect())
+                .collect()
+        };
+        assert_eq!(first_rows(&own), first_rows(&library));
+        assert!(first_rows(&own).iter().all(|pages| pages.len() > 5));
+    }
+
+    #[test]
+    fn pages_are_found_by_their_rows_and_batches_of_whole_pages_do_not_show() {
+        let batch = columns(&batch(330));
+        let whole = packed(std::slice::from_ref(&batch), 9);
+        let parts = [(0, 50), (50, 200), (250, 80)].map(|(start, len)| batch.slice(start, len));
+        assert!(whole == packed(&parts, 9));
+        let selection = vec![
+            RowSelector::skip(149),
+            RowSelector::select(3),
+            RowSelector::skip(100),
+            RowSelector::select(1),
+        ];
+        let found = rows(&whole, Some(RowSelection::from(selection)));
+        let expected = [batch.slice(149, 3), batch.slice(252, 1)];
+        let expected =
+            arrow_select::concat::concat_batches(&batch.schema(), expected.iter()).unwrap();
+        assert_eq!(found, [expected]);
+    }
 }
