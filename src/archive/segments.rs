@@ -17,7 +17,7 @@ use crate::segment::coarse::CoarseFile;
 use crate::segment::digest::Digests;
 use crate::segment::dir::{DataDir, ReadFile, Table};
 use crate::segment::jobs::JobsFile;
-use crate::segment::properties::JOBS_BATCH_ROWS;
+use crate::segment::properties::JOBS_READ_ROWS;
 use crate::segment::runs::{self, Run};
 use crate::segment::{samples, scan};
 use crate::time::Date;
@@ -181,7 +181,7 @@ impl OpenSegment {
     pub(super) fn job_rows(&self, start: u64, end: u64) -> Result<Vec<SummarisedRow>> {
         let left = num::to_usize(end.saturating_sub(start));
         self.jobs
-            .read_range(num::to_usize(start), left.min(JOBS_BATCH_ROWS))
+            .read_range(num::to_usize(start), left.min(JOBS_READ_ROWS))
     }
 
     /// The rows of jobs in ascending order of their positions.

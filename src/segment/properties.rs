@@ -35,6 +35,9 @@ pub(super) fn jobs_page_rows(level: i32) -> usize {
 /// Rows of a `jobs` file that are read and moved together. Pages and row groups are multiples of it, so
 /// that they end where they should.
 pub const JOBS_BATCH_ROWS: usize = 512;
+/// Rows of a `jobs` file that become rows of the model at once, where that starts a reader: a page of a
+/// fresh file, since each reader decodes its pages anew.
+pub const JOBS_READ_ROWS: usize = JOBS_PAGE_ROWS;
 
 /// How value columns are encoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ use crate::model::archived::RowKeys;
 use crate::model::id::JobKey;
 use crate::model::job::JobFacts;
 use crate::num;
-use crate::segment::properties::JOBS_BATCH_ROWS;
+use crate::segment::properties::JOBS_READ_ROWS;
 use crate::time::TimestampMs;
 
 /// Where a job's entry points, and where it shall point.
@@ -113,7 +113,7 @@ fn leaving(
     for own in dropped.chunk_by(|a, b| a.input == b.input) {
         let input = own.first().and_then(|job| inputs.get(job.input));
         let input = input.ok_or_else(|| Error::internal("a job is in none of the inputs"))?;
-        for page in own.chunks(JOBS_BATCH_ROWS) {
+        for page in own.chunks(JOBS_READ_ROWS) {
             let jobs: Vec<&SealedJob> = page.iter().map(|job| &job.sealed).collect();
             for (row, job) in input.segment.rows(&jobs)?.into_iter().zip(page) {
                 let amendment = reading.get::<Amendments>(&job.key)?;
