@@ -169,7 +169,7 @@ fn whole(name: &str, jobs: &[ArchivedJob]) {
     let samples = samples_of(jobs);
     let per_job = |bytes: u64| bytes as f64 / jobs.len() as f64;
     println!(
-        "  {name:14} whole compaction, zstd 15: {:.1} M samples/s/core ({:.1} us CPU per job, {:.1} s), {} -> {} segments, {:.0} -> {:.0} B/job in files, index {:.0} B/job",
+        "  {name:14} whole compaction, zstd {LEVEL_COLD}: {:.1} M samples/s/core ({:.1} us CPU per job, {:.1} s), {} -> {} segments, {:.0} -> {:.0} B/job in files, index {:.0} B/job",
         samples / cpu / 1e6,
         cpu / jobs.len() as f64 * 1e6,
         wall,
