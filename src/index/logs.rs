@@ -8,6 +8,10 @@
 //! - A record whose length reaches beyond the end of the MANIFEST is the end of it, as a power cut leaves
 //!   it. Everything behind is forgotten, and the data files that it names are deleted. What a power cut
 //!   leaves has nothing whole behind it.
+#![expect(
+    clippy::disallowed_types,
+    reason = "files of RocksDB's own, which it cannot be trusted to read"
+)]
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::num;
@@ -32,10 +36,7 @@ fn is_of_recycled_file(kind: u8) -> bool {
 ///
 /// # Errors
 /// `Data` if a log is damaged in one of these ways, `Unavailable` if one cannot be read.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "files of RocksDB's own, which it cannot be trusted to read"
-)]
+#[expect(clippy::disallowed_methods, reason = "as above")]
 pub(super) fn refuse_damaged(index: &Path) -> Result<()> {
     let unreadable = |error: io::Error| {
         let message = "the logs of the index cannot be read";
