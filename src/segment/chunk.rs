@@ -5,7 +5,7 @@
 //! looks at keys row by row, and lays times out badly for zstd (docs/adr/0014).
 //! Same input gives the same bytes (AR-9).
 
-use super::compress::PageCompressor;
+use super::compress::{PageCompressor, planes};
 use super::encode;
 use super::parquet_error;
 use super::properties::{SAMPLES_PAGE_ROWS, ValueEncoding};
@@ -278,11 +278,7 @@ impl<'w, T: Value> Chunk<'w, T> {
     ) -> Result<()> {
         let size = |len: usize| u32::try_from(len).map_err(|_| too_large());
         let levels_len = content.len();
-        // Bytes of values lie in planes: those of one place behind one another.
-        let planes = match self.encoding {
-            Encoding::BYTE_STREAM_SPLIT => num::to_usize(u64::from(T::BYTES)),
-            _ => 1,
-        };
+        let planes = planes(self.encoding, T::PHYSICAL);
         self.writer
             .compressor
             .compress(plain, planes, &mut content)?;

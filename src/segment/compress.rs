@@ -9,11 +9,21 @@
 use super::parquet_error;
 use crate::error::Result;
 use crate::num;
+use parquet::basic::{Encoding, Type as Physical};
 use parquet::errors::ParquetError;
 use std::fmt;
 use std::io::{self, Cursor};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{self, CCtx, InBuffer, OutBuffer, SafeResult};
+
+/// Into how many planes an encoding splits values of a type.
+pub(super) fn planes(encoding: Encoding, physical: Physical) -> usize {
+    match (encoding, physical) {
+        (Encoding::BYTE_STREAM_SPLIT, Physical::INT32) => 4,
+        (Encoding::BYTE_STREAM_SPLIT, Physical::INT64) => 8,
+        _ => 1,
+    }
+}
 
 /// A compressor for one page after the other.
 pub(super) struct PageCompressor {
@@ -111,7 +121,7 @@ mod tests {
     use zstd::bulk::decompress;
 
     /// Planes of `values` that are noise below and nothing above.
-    fn planes(values: usize, seed: u64) -> Vec<u8> {
+    fn page(values: usize, seed: u64) -> Vec<u8> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut plain: Vec<u8> = (0..values).map(|_| rng.u8(..)).collect();
         plain.extend((0..values).map(|_| rng.u8(..4)));
@@ -143,7 +153,7 @@ mod tests {
 
     #[test]
     fn planes_in_blocks_of_their_own_are_smaller() {
-        let plain = planes(8_192, 1);
+        let plain = page(8_192, 1);
         let mut compressor = PageCompressor::new(3).unwrap();
         let together = compressed(&mut compressor, &plain, 1);
         let apart = compressed(&mut compressor, &plain, 4);
@@ -155,7 +165,7 @@ mod tests {
 
     #[test]
     fn blocks_that_outgrow_the_bound_find_room() {
-        let plain: Vec<u8> = planes(64, 2).into_iter().take(64).collect();
+        let plain: Vec<u8> = page(64, 2).into_iter().take(64).collect();
         let mut compressor = PageCompressor::new(3).unwrap();
         let apart = compressed(&mut compressor, &plain, 64);
         assert_eq!(decompress(&apart, plain.len()).unwrap(), plain);

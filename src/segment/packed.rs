@@ -7,7 +7,7 @@
 //!
 //! Holds one row group plain: 65,536 job rows are about 85 MiB.
 
-use super::compress::PageCompressor;
+use super::compress::{PageCompressor, planes};
 use super::parquet_error;
 use super::properties::ROW_GROUP_ROWS;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use parquet::basic::{Compression, Encoding, Type as Physical, ZstdLevel};
+use parquet::basic::{Compression, Type as Physical, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter as _};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{
@@ -284,15 +284,6 @@ impl Packer {
     }
 }
 
-/// Into how many planes an encoding splits values of a type.
-fn planes(encoding: Encoding, physical: Physical) -> usize {
-    match (encoding, physical) {
-        (Encoding::BYTE_STREAM_SPLIT, Physical::INT32) => 4,
-        (Encoding::BYTE_STREAM_SPLIT, Physical::INT64) => 8,
-        _ => 1,
-    }
-}
-
 fn offset_of(offset: u64) -> Result<i64> {
     i64::try_from(offset).map_err(|_| too_large())
 }
@@ -311,6 +302,7 @@ mod tests {
         ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
         RowSelector,
     };
+    use parquet::basic::Encoding;
     use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
     /// Pages of few rows, so that a chunk has several.
