@@ -161,9 +161,12 @@ pub const FLEET_GROUPS_MAX: usize = 100;
 pub const TREND_PIECE_JOBS: u64 = 500_000;
 /// Segments kept open with their parsed footers: three years of dates, with one or two descriptors each.
 pub const OPEN_SEGMENTS_MAX: usize = 1_200;
-/// Memory of their footers and of what was read of their page indexes: about 45 KiB for one that is only
-/// scanned, and 400 KiB for one whose rows are read one by one.
-pub const OPEN_SEGMENTS_BYTES_MAX: usize = 64 << 20;
+/// Memory of what they keep of the leaves that were asked for: half a KiB each, 5 KiB for a segment that is
+/// only scanned.
+pub const OPEN_SEGMENTS_BYTES_MAX: usize = 32 << 20;
+/// Memory of whole footers with page indexes and digests: 120 KiB for a jobs file, 400 if its rows are read one
+/// by one. The segments of two months fill it, so that questions over years need no more.
+pub const FOOTERS_BYTES_MAX: usize = 8 << 20;
 
 /// What a scan holds of jobs that are not sealed: records of about 3 KB and profiles of about 1 KB of
 /// 16,384 jobs, the most that one date has staged.

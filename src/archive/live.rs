@@ -1,5 +1,5 @@
 //! Which files are live: for programs that read the tables in place and want neither a job twice nor a
-//! file that goes away under them, and for questions that must know how much they ask for.
+//! file that goes away under them.
 
 use super::Archive;
 use super::segments::file_name;
@@ -8,8 +8,6 @@ use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments};
 use crate::limits;
 use crate::segment::dir::Table;
 use crate::time::{Date, TimeRange};
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 /// A segment that is live. Paths are below the data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,25 +63,5 @@ impl Archive {
             Ok(!more)
         })?;
         Ok((found, more))
-    }
-
-    /// Jobs in the segments of each date, by the index alone: about how many a question over these dates
-    /// looks at. Dates without segments are left out; jobs that are only staged are not counted, those
-    /// that expired or were erased are until their files are rewritten.
-    ///
-    /// # Errors
-    /// As [`Archive::live_segments`].
-    pub fn jobs_by_date(&self, dates: RangeInclusive<Date>) -> Result<BTreeMap<Date, u64>> {
-        let mut jobs = BTreeMap::new();
-        let start = Segments::date_prefix(*dates.start());
-        let snapshot = self.index.snapshot();
-        snapshot.scan::<Segments>(&[], Some(&start), |id, entry| {
-            let is_inside = id.date <= *dates.end();
-            if is_inside {
-                *jobs.entry(id.date).or_default() += entry.info.jobs;
-            }
-            Ok(is_inside)
-        })?;
-        Ok(jobs)
     }
 }

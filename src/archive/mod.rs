@@ -140,7 +140,7 @@ pub struct Archive {
     /// Held while segments are rewritten: one rewrite at a time.
     rewriting: Mutex<()>,
     readers: Readers,
-    retired: Retired,
+    retired: Arc<Retired>,
     /// Both clocks when it was opened.
     opened: (TimestampMs, Duration),
     /// The last write of the index that each erasure must see gone.
@@ -188,7 +188,7 @@ impl Archive {
             next_scrub: scrub::NextLook::default(),
             rewriting: Mutex::new(()),
             readers: Readers::default(),
-            retired: Retired::default(),
+            retired: Arc::default(),
             compaction: Memory::default(),
         };
         archive.remove_orphans()?;

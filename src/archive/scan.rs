@@ -30,8 +30,9 @@ use crate::time::{Date, TimestampMs};
 use changes::Changes;
 use overlay::Overlay;
 pub(super) use overlay::RowCache;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -141,6 +142,19 @@ impl ScanView {
     #[must_use]
     pub fn segments(&self) -> &[SegmentRef] {
         &self.segments
+    }
+
+    /// Jobs in the segments of each date: about how many a question over these dates looks at. Dates without
+    /// segments are left out; jobs that are only staged are not counted, those that expired or were erased
+    /// are until their files are rewritten.
+    #[must_use]
+    pub fn jobs_by_date(&self, dates: RangeInclusive<Date>) -> BTreeMap<Date, u64> {
+        let mut jobs = BTreeMap::new();
+        let asked = self.segments.iter();
+        for segment in asked.filter(|one| dates.contains(&one.date())) {
+            *jobs.entry(segment.date()).or_default() += segment.jobs;
+        }
+        jobs
     }
 
     /// Rows of a table, if that is known without reading: nothing is hidden, nothing is staged.

@@ -1,24 +1,25 @@
 //! Open segments, kept with their checked footers.
 
 use super::Archive;
+use super::obsolete::Retired;
 use crate::error::{Error, Result};
-use crate::index::Snapshot;
 use crate::index::keys::jobs::SealedJob;
 use crate::index::keys::quarantine::Quarantine;
 use crate::index::keys::segments::{SegmentEntry, SegmentId, Segments as SegmentFamily};
+use crate::index::{Index, Snapshot};
 use crate::limits;
 use crate::model::archived::{RowKeys, SummarisedRow};
 use crate::model::coarse::Coarse;
 use crate::model::id::Archiver;
 use crate::model::profile::Profile;
 use crate::num;
-use crate::segment::VerifiedFile;
 use crate::segment::coarse::CoarseFile;
 use crate::segment::digest::Digests;
 use crate::segment::dir::{DataDir, ReadFile, Table};
 use crate::segment::jobs::JobsFile;
 use crate::segment::properties::JOBS_READ_ROWS;
 use crate::segment::runs::{self, Run};
+use crate::segment::{DigestsAgain, Footers, VerifiedFile};
 use crate::segment::{samples, scan};
 use crate::time::Date;
 use std::collections::HashMap;
@@ -27,6 +28,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Code of the error of a job whose segment is in quarantine.
 pub(super) const SEGMENT_QUARANTINED: &str = "segment_quarantined";
+
+/// Uses of open segments between two looks at the memory that all of them take: a look goes through all.
+const USES_BETWEEN_LOOKS: u64 = 64;
 
 /// File name of a segment, the same in both tables.
 pub(super) fn file_name(archiver: u16, seq: u64) -> String {
@@ -65,6 +69,7 @@ pub(super) struct OpenSegment {
     samples: Unopened<VerifiedFile>,
     /// Of no use in a segment that has none.
     samples_5m: Unopened<CoarseFile>,
+    footers: Arc<Footers>,
 }
 
 /// A file that is opened when it is asked for.
@@ -83,35 +88,53 @@ impl<F> Unopened<F> {
     /// The file, its footer checked; `None` if there are no digests of it.
     fn get(
         &self,
-        digests: impl FnOnce() -> Result<Option<Digests>>,
+        footers: &Arc<Footers>,
+        digests: impl Fn() -> Result<Option<Digests>> + Send + Sync + 'static,
         make: impl FnOnce(VerifiedFile) -> Result<F>,
     ) -> Result<Option<&F>> {
         if let Some(open) = self.open.get() {
             return Ok(Some(open));
         }
-        let Some(digests) = digests()? else {
+        let Some(known) = digests()? else {
             return Ok(None);
         };
+        let gone = || Error::internal("a jobs file names digests no more");
+        let again = Box::new(move || digests()?.ok_or_else(gone));
         let file = ReadFile::open(&self.path)?;
-        let file = make(VerifiedFile::open(file, digests)?)?;
+        let file = make(VerifiedFile::open_among(file, known, again, footers)?)?;
         Ok(Some(self.open.get_or_init(|| file)))
     }
 }
 
 impl OpenSegment {
-    /// Opens the jobs file of that name and checks its footer, which vouches for the others.
+    /// Opens the jobs file of that name and checks its footer, which vouches for the others; for one who has
+    /// few segments open, and not for long.
     pub(super) fn open(dir: &DataDir, date: Date, name: &str, jobs: Digests) -> Result<Self> {
+        let kept = jobs.clone();
+        let again = Box::new(move || Ok(kept.clone()));
+        Self::open_among(dir, (date, name), jobs, again, &Arc::default())
+    }
+
+    /// As [`OpenSegment::open`], one of many that share `footers`; `again` gives the jobs file's digests.
+    fn open_among(
+        dir: &DataDir,
+        (date, name): (Date, &str),
+        jobs: Digests,
+        again: DigestsAgain,
+        footers: &Arc<Footers>,
+    ) -> Result<Self> {
         let file = dir.open_file(Table::Jobs, date, name)?;
-        let jobs = JobsFile::new(VerifiedFile::open(file, jobs)?);
+        let jobs = JobsFile::new(VerifiedFile::open_among(file, jobs, again, footers)?);
         let path = |table| dir.file_path(table, date, name);
         Ok(Self {
             samples: Unopened::new(path(Table::Samples)),
             samples_5m: Unopened::new(path(Table::Samples5m)),
             jobs,
+            footers: Arc::clone(footers),
         })
     }
 
-    /// Memory that its footers and indexes take, in bytes.
+    /// Memory that it keeps of its files, in bytes.
     fn memory(&self) -> usize {
         let samples = self.samples.open.get().map_or(0, VerifiedFile::memory);
         let slices = self.samples_5m.open.get();
@@ -126,15 +149,18 @@ impl OpenSegment {
 
     /// Its samples file.
     pub(super) fn samples(&self) -> Result<&VerifiedFile> {
-        let digests = || self.jobs.samples_digests().map(Some);
+        let jobs = self.jobs.clone();
+        let digests = move || jobs.samples_digests().map(Some);
         let missing = || Error::internal("a segment without samples");
-        self.samples.get(digests, Ok)?.ok_or_else(missing)
+        let samples = self.samples.get(&self.footers, digests, Ok)?;
+        samples.ok_or_else(missing)
     }
 
     /// Its samples_5m file, if there is one.
     pub(super) fn samples_5m(&self) -> Result<Option<&CoarseFile>> {
-        let digests = || self.jobs.samples_5m_digests();
-        self.samples_5m.get(digests, CoarseFile::new)
+        let jobs = self.jobs.clone();
+        let digests = move || jobs.samples_5m_digests();
+        self.samples_5m.get(&self.footers, digests, CoarseFile::new)
     }
 
     /// The slices of a job whose samples went; none if there are none.
@@ -243,6 +269,7 @@ fn check_row(row: &SummarisedRow, job: &SealedJob) -> Result<()> {
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     open: Mutex<Cache>,
+    footers: Arc<Footers>,
 }
 
 #[derive(Debug, Default)]
@@ -264,7 +291,12 @@ impl Segments {
         let uses = cache.uses;
         let (segment, last) = cache.segments.get_mut(&id)?;
         *last = uses;
-        Some(Arc::clone(segment))
+        let segment = Arc::clone(segment);
+        // They grow while they are read.
+        if uses.is_multiple_of(USES_BETWEEN_LOOKS) {
+            cache.close_what_is_too_much();
+        }
+        Some(segment)
     }
 
     /// Closes segments that nobody is led to any more, as soon as those who read them are done.
@@ -283,17 +315,22 @@ impl Segments {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let uses = cache.uses;
         cache.segments.insert(id, (Arc::clone(segment), uses));
-        // They grow while they are read, so that they are counted anew each time.
-        let all = cache.segments.values();
+        cache.close_what_is_too_much();
+    }
+}
+
+impl Cache {
+    fn close_what_is_too_much(&mut self) {
+        let all = self.segments.values();
         let mut bytes: usize = all.map(|(segment, _)| segment.memory()).sum();
         while bytes > limits::OPEN_SEGMENTS_BYTES_MAX
-            || cache.segments.len() > limits::OPEN_SEGMENTS_MAX
+            || self.segments.len() > limits::OPEN_SEGMENTS_MAX
         {
-            let by_use = cache.segments.iter().min_by_key(|(_, (_, last))| *last);
+            let by_use = self.segments.iter().min_by_key(|(_, (_, last))| *last);
             let Some(oldest) = by_use.map(|(id, _)| *id) else {
                 break;
             };
-            if let Some((closed, _)) = cache.segments.remove(&oldest) {
+            if let Some((closed, _)) = self.segments.remove(&oldest) {
                 bytes = bytes.saturating_sub(closed.memory());
             }
         }
@@ -323,39 +360,49 @@ impl Archive {
         if let Some(segment) = self.segments.get(id) {
             return Ok(segment);
         }
-        let entry = match self.index.get::<SegmentFamily>(&id)? {
-            Some(entry) => Some(entry),
-            None => self.retired.entry(id),
-        };
-        match entry {
-            Some(entry) => self.open_known(id, &entry),
-            None => Err(not_served(&self.index.snapshot(), id)?),
-        }
+        let entry = pinned_entry(&self.index, &self.retired, id)?;
+        self.open_known(id, &entry)
     }
 
-    /// Opens a segment whose entry is at hand, or takes it from the open ones.
-    pub(super) fn open_known(
-        &self,
-        id: SegmentId,
-        entry: &SegmentEntry,
-    ) -> Result<Arc<OpenSegment>> {
-        if let Some(segment) = self.segments.get(id) {
-            return Ok(segment);
-        }
-        let segment = Arc::new(self.open_files(id, entry)?);
+    /// Opens a segment whose entry is at hand, among those that are kept open.
+    fn open_known(&self, id: SegmentId, entry: &SegmentEntry) -> Result<Arc<OpenSegment>> {
+        // Not for as long as an answer that is still being read holds the file.
+        let (index, retired) = (Arc::downgrade(&self.index), Arc::downgrade(&self.retired));
+        let again = Box::new(move || {
+            let open = index.upgrade().zip(retired.upgrade());
+            let (index, retired) = open.ok_or_else(super::closing)?;
+            Digests::decode(&pinned_entry(&index, &retired, id)?.jobs_digests)
+        });
+        let (name, digests) = named(id, entry)?;
+        let (place, footers) = ((id.date, name.as_str()), &self.segments.footers);
+        let segment = OpenSegment::open_among(&self.dir, place, digests, again, footers)?;
+        let segment = Arc::new(segment);
         self.segments.put(id, &segment);
         Ok(segment)
     }
 
-    /// Opens the files of a segment and checks their footers.
+    /// Opens the files of a segment and checks their footers: for one who looks at all of it once, whether or
+    /// not the index names it.
     pub(super) fn open_files(&self, id: SegmentId, entry: &SegmentEntry) -> Result<OpenSegment> {
-        let archiver = Archiver::new(entry.info.archiver)?;
-        let name = file_name(archiver.number(), id.seq);
-        OpenSegment::open(
-            &self.dir,
-            id.date,
-            &name,
-            Digests::decode(&entry.jobs_digests)?,
-        )
+        let (name, digests) = named(id, entry)?;
+        OpenSegment::open(&self.dir, id.date, &name, digests)
+    }
+}
+
+/// The name of a segment's files, and the digests of its jobs file.
+fn named(id: SegmentId, entry: &SegmentEntry) -> Result<(String, Digests)> {
+    let archiver = Archiver::new(entry.info.archiver)?;
+    let digests = Digests::decode(&entry.jobs_digests)?;
+    Ok((file_name(archiver.number(), id.seq), digests))
+}
+
+/// The entry of a segment for someone who has held a pin since it was in the index.
+fn pinned_entry(index: &Index, retired: &Retired, id: SegmentId) -> Result<SegmentEntry> {
+    if let Some(entry) = index.get::<SegmentFamily>(&id)? {
+        return Ok(entry);
+    }
+    match retired.entry(id) {
+        Some(entry) => Ok(entry),
+        None => Err(not_served(&index.snapshot(), id)?),
     }
 }

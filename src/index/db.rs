@@ -125,7 +125,7 @@ impl Index {
     pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<F::Value>> {
         let bytes = self
             .db
-            .get_pinned_cf(self.family::<F>()?, key_of::<F>(key))
+            .get_pinned_cf_opt(self.family::<F>()?, key_of::<F>(key), &read_options::<F>())
             .map_err(storage_error("reading"))?;
         bytes.map(|bytes| F::decode_value(&bytes)).transpose()
     }
@@ -217,7 +217,11 @@ impl Snapshot<'_> {
     pub fn get<F: Family>(&self, key: &F::Key) -> Result<Option<F::Value>> {
         let bytes = self
             .snapshot
-            .get_pinned_cf(self.index.family::<F>()?, key_of::<F>(key))
+            .get_pinned_cf_opt(
+                self.index.family::<F>()?,
+                key_of::<F>(key),
+                read_options::<F>(),
+            )
             .map_err(storage_error("reading"))?;
         bytes.map(|bytes| F::decode_value(&bytes)).transpose()
     }
@@ -228,7 +232,11 @@ impl Snapshot<'_> {
     /// `Unavailable` if RocksDB fails.
     pub fn get_bytes<F: Family>(&self, key: &F::Key) -> Result<Option<Vec<u8>>> {
         self.snapshot
-            .get_cf(self.index.family::<F>()?, key_of::<F>(key))
+            .get_cf_opt(
+                self.index.family::<F>()?,
+                key_of::<F>(key),
+                read_options::<F>(),
+            )
             .map_err(storage_error("reading"))
     }
 
@@ -267,7 +275,7 @@ impl Snapshot<'_> {
         start: Option<&[u8]>,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool>,
     ) -> Result<()> {
-        let mut options = ReadOptions::default();
+        let mut options = read_options::<F>();
         if let Some(end) = after_prefix(prefix) {
             options.set_iterate_upper_bound(end);
         }
@@ -284,6 +292,12 @@ impl Snapshot<'_> {
         }
         Ok(())
     }
+}
+
+fn read_options<F: Family>() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.fill_cache(F::CACHED);
+    options
 }
 
 /// The first key behind all keys with this prefix; `None` if there is none.

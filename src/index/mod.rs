@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 pub trait Family {
     /// Column family name, for ever.
     const NAME: &'static str;
+    /// Whether what is read of it stays in the block cache: of use where entries are small and looked at
+    /// one by one.
+    const CACHED: bool = true;
     /// A key. The order of encoded keys is the order that scans rely on.
     type Key;
     /// A value.

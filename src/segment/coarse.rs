@@ -23,10 +23,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
@@ -265,7 +262,6 @@ fn array(cell: CellType, values: Vec<Option<i64>>) -> Result<ArrayRef> {
 #[derive(Debug)]
 pub struct CoarseFile {
     file: VerifiedFile,
-    arrow: ArrowReaderMetadata,
     /// Found at the first read.
     runs: OnceLock<Vec<Run>>,
 }
@@ -276,10 +272,9 @@ impl CoarseFile {
     /// # Errors
     /// `Data` if its schema cannot be read.
     pub fn new(file: VerifiedFile) -> Result<Self> {
-        let arrow = ArrowReaderMetadata::try_new(file.parquet()?, ArrowReaderOptions::new())
-            .map_err(parquet_error("reading the schema of a samples_5m file"))?;
+        file.library()?;
         let runs = OnceLock::new();
-        Ok(Self { file, arrow, runs })
+        Ok(Self { file, runs })
     }
 
     /// The jobs in it, in order.
@@ -317,10 +312,9 @@ impl CoarseFile {
         selection: RowSelection,
         rows: usize,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
-        let store = (*self.file.store).clone();
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(store, self.arrow.clone())
-                .with_batch_size(rows.clamp(1, SAMPLES_PAGE_ROWS));
+        let (metadata, store) = self.file.library()?;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(store, metadata)
+            .with_batch_size(rows.clamp(1, SAMPLES_PAGE_ROWS));
         if selection.selects_any() {
             builder = builder.with_row_selection(selection);
         }

@@ -3,15 +3,13 @@
 //! Called by whoever reads a job, copies jobs, or sums up a file.
 
 use super::cells::{Buffer, Optional, unexpected_type};
-use super::footer::Chunk;
+use super::leaf::Leaf;
 use super::pages::{Pages, SharedDecompressor};
 use super::value::Value;
 use super::{VerifiedFile, parquet_error, samples_schema};
 use crate::error::{Error, Result};
-use crate::num;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::DataType;
-use parquet::file::page_index::offset_index::PageLocation;
 use parquet::schema::types::ColumnDescPtr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,10 +17,8 @@ use std::sync::Arc;
 /// A column of a row group.
 pub(super) struct ColumnChunk<'a> {
     file: &'a VerifiedFile,
-    chunk: &'a Chunk,
+    leaf: Arc<Leaf>,
     described: ColumnDescPtr,
-    /// Where its data pages lie, in order.
-    locations: Arc<[PageLocation]>,
     rows: usize,
 }
 
@@ -33,22 +29,21 @@ impl<'a> ColumnChunk<'a> {
     /// `Data` if the file has no such column or no index of its pages.
     pub(super) fn new(file: &'a VerifiedFile, group: usize, position: usize) -> Result<Self> {
         let missing = || Error::data("segment_schema", "a samples file lacks a row group");
-        let chunk = file.chunk(group, position)?;
+        let leaf = file.known_leaf(group, position)?;
         let schema = samples_schema::described()?;
         let described = schema.columns().get(position);
-        let described = described.filter(|own| own.physical_type() == chunk.kind);
+        let described = described.filter(|own| own.physical_type() == leaf.chunk.kind);
         Ok(Self {
             file,
-            chunk,
+            leaf,
             described: described.cloned().ok_or_else(unexpected_type)?,
-            locations: file.page_locations(group, position)?,
             rows: file.group_rows(group).ok_or_else(missing)?,
         })
     }
 
     /// Whether no row of it has a value.
     pub(super) fn is_empty(&self) -> bool {
-        self.chunk.is_all_null()
+        self.leaf.chunk.is_all_null()
     }
 
     /// Rows in the group.
@@ -58,14 +53,9 @@ impl<'a> ColumnChunk<'a> {
 
     /// The rows of the page that holds `row`.
     pub(super) fn page_of(&self, row: usize) -> Range<usize> {
-        let first = |page: &PageLocation| num::to_usize(page.first_row_index.unsigned_abs());
-        let behind = self.locations.partition_point(|page| first(page) <= row);
-        let start = self
-            .locations
-            .get(behind.saturating_sub(1))
-            .map_or(0, first);
-        let end = self.locations.get(behind).map_or(self.rows, first);
-        start..end
+        let page = self.leaf.pages_of(&(row..row + 1)).start;
+        let start = self.leaf.first_row(page).unwrap_or(0);
+        start..self.leaf.first_row(page + 1).unwrap_or(self.rows)
     }
 
     /// The cells of `rows`, counted from the first of the group.
@@ -77,7 +67,7 @@ impl<'a> ColumnChunk<'a> {
         rows: &Range<usize>,
         decompressor: &SharedDecompressor,
     ) -> Result<Buffer> {
-        let (pages, skip) = Pages::new(&self.file.store, &self.locations, rows, decompressor);
+        let (pages, skip) = Pages::new(self.file, &self.leaf, rows, decompressor);
         match get_column_reader(ColumnDescPtr::clone(&self.described), Box::new(pages)) {
             ColumnReader::Int32ColumnReader(column) => {
                 decode(column, skip, rows.len()).map(Buffer::Narrow)

@@ -127,16 +127,9 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn new(file: &'a VerifiedFile) -> Self {
-        let mut behind = 0;
-        let groups = file.footer.groups.iter();
-        let starts = groups.map(|group| {
-            let start = behind;
-            behind += group.rows;
-            start
-        });
         Self {
             file,
-            starts: starts.collect(),
+            starts: file.group_ranges().map(|rows| rows.start).collect(),
             pages: (TS..COLUMNS).map(|_| None).collect(),
         }
     }

@@ -109,6 +109,18 @@ impl Digests {
         (starts && ends).then_some(covering)
     }
 
+    /// The digest of the page that takes exactly this place; `None` if there is no such page.
+    #[must_use]
+    pub fn page(&self, place: &Range<u64>) -> Option<u64> {
+        let number = self.ends.binary_search(&place.end).ok()?;
+        let start = match number.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => FIRST_PAGE,
+        };
+        let digest = self.pages.get(number).copied();
+        digest.filter(|_| start == place.start)
+    }
+
     /// The spelling, see the module.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

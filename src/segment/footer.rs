@@ -57,8 +57,8 @@ pub(super) struct Group {
 }
 
 /// The names of flat columns by their leaf. Nearly every file has those of today.
-#[derive(Debug, PartialEq, Eq)]
-enum Names {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Names {
     Samples,
     Jobs,
     /// Empty for a leaf that is nested.
@@ -83,11 +83,21 @@ impl Names {
         }
     }
 
-    fn position(&self, wanted: &str) -> Option<usize> {
+    /// The leaf of a column; `None` if the file has none of that name: younger columns are missing in older
+    /// files.
+    pub(super) fn position(&self, wanted: &str) -> Option<usize> {
         match self {
             Self::Samples => samples_schema::names().position(|name| name == wanted),
             Self::Jobs => job_names().position(|name| name == wanted),
             Self::Own(names) => names.iter().position(|name| **name == *wanted),
+        }
+    }
+
+    /// Memory that they take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Own(names) => names.iter().map(|name| name.len() + 16).sum(),
+            _ => 0,
         }
     }
 }
@@ -97,7 +107,7 @@ impl Names {
 pub(super) struct Footer {
     pub(super) rows: u64,
     pub(super) groups: Vec<Group>,
-    names: Names,
+    pub(super) names: Names,
     values: Vec<(Box<str>, Box<str>)>,
 }
 
@@ -118,20 +128,9 @@ impl Footer {
         file_metadata(&mut Compact::new(bytes))
     }
 
-    /// The leaf of a flat column; `None` if the file has none of that name: younger columns are missing in
-    /// older files.
-    pub(super) fn leaf(&self, name: &str) -> Option<usize> {
-        self.names.position(name)
-    }
-
     /// A leaf of a row group.
     pub(super) fn chunk(&self, group: usize, leaf: usize) -> Option<&Chunk> {
         self.groups.get(group)?.chunks.get(leaf)
-    }
-
-    /// Whether it is a samples file's: who asks for a leaf of it asks for two dozen.
-    pub(super) fn is_of_samples(&self) -> bool {
-        self.names == Names::Samples
     }
 
     /// A value of the key-value list.
@@ -153,11 +152,7 @@ impl Footer {
             .values
             .iter()
             .map(|(key, value)| key.len() + value.len());
-        let names = match &self.names {
-            Names::Own(names) => names.iter().map(|name| name.len() + 16).sum(),
-            _ => 0,
-        };
-        groups.sum::<usize>() + values.sum::<usize>() + names
+        groups.sum::<usize>() + values.sum::<usize>() + self.names.memory()
     }
 }
 
@@ -390,7 +385,8 @@ mod tests {
     }
 
     fn compare(file: &VerifiedFile) {
-        let library = file.parquet().unwrap();
+        let (library, _) = file.library().unwrap();
+        let library = library.metadata();
         let facts = library.file_metadata();
         assert_eq!(file.rows(), facts.num_rows().unsigned_abs());
         assert_eq!(file.groups(), library.num_row_groups());
@@ -398,7 +394,10 @@ mod tests {
             let rows = num::to_usize(group.num_rows().unsigned_abs());
             assert_eq!(file.group_rows(number), Some(rows));
             let expected: Vec<Chunk> = group.columns().iter().map(of_library).collect();
-            assert_eq!(*file.footer.groups[number].chunks, *expected);
+            assert_eq!(
+                *file.whole().unwrap().footer.groups[number].chunks,
+                *expected
+            );
         }
         for (leaf, column) in facts.schema_descr().columns().iter().enumerate() {
             if let [name] = column.path().parts() {
@@ -406,12 +405,10 @@ mod tests {
             }
         }
         for entry in facts.key_value_metadata().unwrap() {
-            assert_eq!(file.footer_value(&entry.key), entry.value.as_deref());
+            assert_eq!(file.footer_value(&entry.key).unwrap(), entry.value);
         }
-        assert_eq!(
-            (file.leaf("nothing"), file.footer_value("nothing")),
-            (None, None)
-        );
+        assert_eq!(file.leaf("nothing"), None);
+        assert_eq!(file.footer_value("nothing").unwrap(), None);
     }
 
     #[test]
@@ -419,13 +416,16 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let [samples, jobs] = both_files(root.path());
         assert_eq!(
-            (&samples.footer.names, &jobs.footer.names),
+            (
+                &samples.whole().unwrap().footer.names,
+                &jobs.whole().unwrap().footer.names
+            ),
             (&Names::Samples, &Names::Jobs)
         );
         for file in [samples, jobs] {
             compare(&file);
-            let memory = file.footer.memory();
-            let library = file.parquet().unwrap().memory_size();
+            let memory = file.whole().unwrap().footer.memory();
+            let library = file.library().unwrap().0.metadata().memory_size();
             assert!(memory < library / 5, "{memory} of {library} bytes");
         }
     }

@@ -17,49 +17,24 @@ use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosec
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
-};
-use parquet::schema::types::SchemaDescriptor;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::statistics::Statistics;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// An open jobs file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JobsFile {
     file: VerifiedFile,
-    /// Made for the first row that is read: a scan reads none.
-    rows: OnceLock<RowReading>,
-}
-
-/// What reading rows takes.
-#[derive(Debug)]
-struct RowReading {
-    arrow: ArrowReaderMetadata,
-    /// Leaves that hold at least one value: the others need no decoding.
-    filled: ProjectionMask,
 }
 
 impl JobsFile {
     /// An open file as a jobs file.
     #[must_use]
     pub fn new(file: VerifiedFile) -> Self {
-        let rows = OnceLock::new();
-        Self { file, rows }
-    }
-
-    fn row_reading(&self) -> Result<&RowReading> {
-        if let Some(known) = self.rows.get() {
-            return Ok(known);
-        }
-        let metadata = self.file.parquet()?;
-        let arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())
-            .map_err(parquet_error("reading the schema of a jobs file"))?;
-        let schema = metadata.file_metadata().schema_descr();
-        let filled = filled_leaves(&self.file, schema);
-        Ok(self.rows.get_or_init(|| RowReading { arrow, filled }))
+        Self { file }
     }
 
     /// The file itself.
@@ -73,10 +48,10 @@ impl JobsFile {
     /// # Errors
     /// `Data` if they are not there or not readable.
     pub fn samples_digests(&self) -> Result<Digests> {
-        let text = self.file.footer_value(SAMPLES_DIGESTS_KEY);
-        Digests::from_hex(
-            text.ok_or_else(|| Error::data("segment_digests", "a jobs file names no digests"))?,
-        )
+        let text = self.file.footer_value(SAMPLES_DIGESTS_KEY)?;
+        let text =
+            text.ok_or_else(|| Error::data("segment_digests", "a jobs file names no digests"))?;
+        Digests::from_hex(&text)
     }
 
     /// Digests of the samples_5m file of the same name, if there is one.
@@ -84,8 +59,8 @@ impl JobsFile {
     /// # Errors
     /// `Data` if they are not readable.
     pub fn samples_5m_digests(&self) -> Result<Option<Digests>> {
-        let text = self.file.footer_value(SAMPLES_5M_DIGESTS_KEY);
-        text.map(Digests::from_hex).transpose()
+        let text = self.file.footer_value(SAMPLES_5M_DIGESTS_KEY)?;
+        text.as_deref().map(Digests::from_hex).transpose()
     }
 
     /// Rows in it.
@@ -143,7 +118,7 @@ impl JobsFile {
 
     fn select(&self, selection: RowSelection, len: usize) -> Result<Vec<SummarisedRow>> {
         let reader = self
-            .builder(self.row_reading()?.filled.clone())?
+            .builder(filled_leaves)?
             .with_row_selection(selection)
             .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
             .build()
@@ -160,12 +135,12 @@ impl JobsFile {
 
     /// All rows in order, a page at a time, without the columns that have no value anywhere.
     pub(super) fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-        self.pages(self.row_reading()?.filled.clone())
+        self.pages(filled_leaves)
     }
 
     fn pages(
         &self,
-        columns: ProjectionMask,
+        columns: fn(&ParquetMetaData) -> ProjectionMask,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let reader = self
             .builder(columns)?
@@ -177,11 +152,11 @@ impl JobsFile {
 
     fn builder(
         &self,
-        columns: ProjectionMask,
+        columns: fn(&ParquetMetaData) -> ProjectionMask,
     ) -> Result<ParquetRecordBatchReaderBuilder<PageStore>> {
-        let store = (*self.file.store).clone();
-        let arrow = self.row_reading()?.arrow.clone();
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(store, arrow);
+        let (metadata, store) = self.file.library()?;
+        let columns = columns(metadata.metadata());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(store, metadata);
         Ok(builder.with_projection(columns))
     }
 
@@ -190,9 +165,9 @@ impl JobsFile {
     /// # Errors
     /// `Data` if the file is damaged.
     pub fn heads(&self) -> Result<Vec<JobHead>> {
-        let metadata = self.file.parquet()?;
-        let schema = metadata.file_metadata().schema_descr();
-        let columns = ProjectionMask::columns(schema, HEAD_COLUMNS);
+        let columns = |metadata: &ParquetMetaData| {
+            ProjectionMask::columns(metadata.file_metadata().schema_descr(), HEAD_COLUMNS)
+        };
         let (mut heads, mut names) = (Vec::new(), HashMap::new());
         for batch in self.pages(columns)? {
             append_heads(&batch?, &mut names, &mut heads)?;
@@ -312,13 +287,18 @@ fn fewer_rows() -> Error {
     )
 }
 
-/// The leaves that hold a value in some row group, by the footer's null counts. Lists are kept whole:
-/// their structs are read by all their fields.
-fn filled_leaves(file: &VerifiedFile, schema: &SchemaDescriptor) -> ProjectionMask {
+/// The leaves that hold a value in some row group, by the footer's null counts: the others need no decoding.
+/// Lists are kept whole: their structs are read by all their fields.
+fn filled_leaves(metadata: &ParquetMetaData) -> ProjectionMask {
+    let schema = metadata.file_metadata().schema_descr();
+    let is_all_null = |chunk: &ColumnChunkMetaData| {
+        let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+        nulls == Some(chunk.num_values().unsigned_abs())
+    };
     let holds_values = |leaf: &usize| {
-        let groups = file.footer.groups.iter();
-        let mut chunks = groups.filter_map(|group| group.chunks.get(*leaf));
-        chunks.any(|chunk| !chunk.is_all_null())
+        let groups = metadata.row_groups().iter();
+        let mut chunks = groups.filter_map(|group| group.columns().get(*leaf));
+        chunks.any(|chunk| !is_all_null(chunk))
     };
     let in_list = |leaf: &usize| schema.get_column_root_idx(*leaf) >= JOB_COLUMNS.len();
     let leaves = (0..schema.num_columns()).filter(|leaf| in_list(leaf) || holds_values(leaf));

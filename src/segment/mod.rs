@@ -22,6 +22,7 @@ mod job_lists;
 pub mod jobs;
 pub mod jobs_merge;
 mod jobs_read;
+mod leaf;
 pub mod mark;
 mod own_digest;
 mod packed;
@@ -38,10 +39,12 @@ pub mod sum;
 mod thrift;
 mod value;
 mod verified;
+mod whole;
 
 pub use own_digest::{Vouched, read_alone};
 pub use page_index::PageBounds;
-pub use verified::{PageStore, VerifiedFile};
+pub use verified::{DigestsAgain, VerifiedFile};
+pub use whole::{Footers, PageStore};
 
 use crate::error::Error;
 

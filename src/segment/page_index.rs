@@ -9,33 +9,9 @@ use super::parquet_error;
 use super::thrift::{BINARY, Compact, I32, I64, LIST, STRUCT, odd};
 use crate::error::{Error, Result};
 use crate::num;
-use bytes::Bytes;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::page_index::offset_index::PageLocation;
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-
-/// What the places of one leaf take beside themselves.
-const LOCATIONS_OVERHEAD: usize = 64;
-
-/// Readings of a file's end before it is kept.
-const READS_MAX: usize = 4;
-
-/// Row group and leaf.
-pub(super) type Place = (usize, usize);
-
-/// What was read of the index.
-#[derive(Debug, Default)]
-pub(super) struct PageIndex {
-    locations: RwLock<HashMap<Place, Arc<[PageLocation]>>>,
-    /// The end of the file, if it is kept.
-    tail: OnceLock<Bytes>,
-    reads: AtomicUsize,
-    /// Memory that it takes.
-    memory: AtomicUsize,
-}
 
 /// What the index says of an integer column, page by page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +20,14 @@ pub struct PageBounds {
     pub extremes: Vec<Option<(i64, i64)>>,
     /// Nulls, if they were counted.
     pub nulls: Option<Vec<i64>>,
+}
+
+impl PageBounds {
+    /// Memory that they take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let nulls = self.nulls.as_deref().map_or(0, size_of_val);
+        size_of_val(&*self.extremes) + nulls
+    }
 }
 
 fn missing() -> Error {
@@ -67,66 +51,19 @@ impl Indexes<'_> {
         self.bytes.get(start..end)
     }
 
+    /// Where the pages of a leaf lie, in order.
+    ///
+    /// # Errors
+    /// `Data` if there is no sound index of the leaf.
+    pub(super) fn locations(&self, chunk: &Chunk) -> Result<Vec<PageLocation>> {
+        let encoded = self.part(chunk.offset_index.as_ref());
+        offset_index(encoded.ok_or_else(missing)?).map_err(parquet_error("reading a page index"))
+    }
+
     /// Bounds of the pages of an integer leaf; `None` if there are none, or they are damaged: they only
     /// save work.
     pub(super) fn bounds(&self, chunk: &Chunk) -> Option<PageBounds> {
         column_index(self.part(chunk.column_index.as_ref())?).ok()
-    }
-}
-
-impl PageIndex {
-    /// Memory that it takes, in bytes.
-    pub(super) fn memory(&self) -> usize {
-        self.memory.load(Relaxed)
-    }
-
-    /// The end of the file, if it is kept.
-    pub(super) fn tail(&self) -> Option<Bytes> {
-        self.tail.get().cloned()
-    }
-
-    /// The end of the file was read again. Who asks for more than a few leaves asks for many.
-    pub(super) fn was_read(&self, tail: &Bytes) {
-        if self.reads.fetch_add(1, Relaxed) >= READS_MAX {
-            self.keep(tail);
-        }
-    }
-
-    /// Keeps the end of the file.
-    pub(super) fn keep(&self, tail: &Bytes) {
-        if self.tail.set(Bytes::clone(tail)).is_ok() {
-            self.memory.fetch_add(tail.len(), Relaxed);
-        }
-    }
-
-    /// Where the pages of a leaf lie in a row group, in order, if that was asked before.
-    pub(super) fn known(&self, place: Place) -> Option<Arc<[PageLocation]>> {
-        let known = self.locations.read();
-        let known = known.unwrap_or_else(PoisonError::into_inner);
-        known.get(&place).cloned()
-    }
-
-    /// Reads where the pages of a leaf lie in a row group, in order, and keeps it.
-    ///
-    /// # Errors
-    /// `Data` if there is no sound index of the leaf.
-    pub(super) fn locations(
-        &self,
-        indexes: &Indexes<'_>,
-        place: Place,
-        chunk: &Chunk,
-    ) -> Result<Arc<[PageLocation]>> {
-        let encoded = indexes.part(chunk.offset_index.as_ref());
-        let pages = offset_index(encoded.ok_or_else(missing)?)
-            .map_err(parquet_error("reading a page index"))?;
-        let pages: Arc<[PageLocation]> = pages.into();
-        self.memory
-            .fetch_add(size_of_val(&*pages) + LOCATIONS_OVERHEAD, Relaxed);
-        let mut known = self
-            .locations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(known.entry(place).or_insert(pages)))
     }
 }
 
@@ -291,21 +228,22 @@ pub(super) mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut looked_at = 0;
         for file in both_files(root.path()) {
-            let library = file.parquet().unwrap();
+            let (library, _) = file.library().unwrap();
+            let library = library.metadata();
             let (places, bounds) = (
                 library.offset_index().unwrap(),
                 library.column_index().unwrap(),
             );
             for (group, chunks) in library.row_groups().iter().enumerate() {
                 for (leaf, chunk) in chunks.columns().iter().enumerate() {
-                    let own = file.page_locations(group, leaf).unwrap();
+                    let own = file.known_leaf(group, leaf).unwrap();
                     assert_eq!(
-                        own.to_vec(),
+                        own.locations.to_vec(),
                         places[group][leaf].page_locations,
                         "{group} {leaf}"
                     );
                     if matches!(chunk.column_type(), Physical::INT32 | Physical::INT64) {
-                        let own = file.page_bounds(group, leaf).unwrap();
+                        let own = file.page_bounds(&own).unwrap();
                         assert_eq!(own, of_library(&bounds[group][leaf]), "{group} {leaf}");
                         looked_at += own.extremes.len();
                     }

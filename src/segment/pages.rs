@@ -2,19 +2,17 @@
 //!
 //! The library's page reader makes a zstd compressor and a decompressor per column; for the two dozen
 //! columns of one job that is a third of the whole read (measured with `perf`). This one reads only
-//! what our samples files hold (V2 data pages, zstd, no dictionary), checked by the page store,
+//! what our samples files hold (V2 data pages, zstd, no dictionary), checked when they are read,
 //! starts at the page that holds the first wanted row, and shares one decompressor.
 
-use super::PageStore;
+use super::VerifiedFile;
+use super::leaf::Leaf;
 use super::thrift::{Compact, FALSE, I32, STRUCT, TRUE, odd};
 use crate::num;
 use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
-use parquet::errors::Result;
-use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::reader::ChunkReader as _;
-use std::collections::VecDeque;
+use parquet::errors::{ParquetError, Result};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use zstd::bulk::Decompressor;
@@ -44,41 +42,36 @@ impl SharedDecompressor {
 
 /// The pages of a chunk that hold a range of its rows.
 pub(super) struct Pages {
-    store: Arc<PageStore>,
-    locations: VecDeque<PageLocation>,
+    file: VerifiedFile,
+    leaf: Arc<Leaf>,
+    /// The numbers of those that are left.
+    left: Range<usize>,
     decompressor: SharedDecompressor,
 }
 
 impl Pages {
     /// The pages that hold `rows`, and the number of rows in front of it in the first of them.
     pub(super) fn new(
-        store: &Arc<PageStore>,
-        locations: &[PageLocation],
+        file: &VerifiedFile,
+        leaf: &Arc<Leaf>,
         rows: &Range<usize>,
         decompressor: &SharedDecompressor,
     ) -> (Self, usize) {
-        let first_row = |page: &PageLocation| num::to_usize(page.first_row_index.unsigned_abs());
-        let from = locations
-            .partition_point(|page| first_row(page) <= rows.start)
-            .saturating_sub(1);
-        let to = locations.partition_point(|page| first_row(page) < rows.end);
-        let wanted = locations.get(from..to).unwrap_or_default();
-        let skip = wanted
-            .first()
-            .map_or(0, |page| rows.start.saturating_sub(first_row(page)));
+        let left = leaf.pages_of(rows);
+        let first = leaf.first_row(left.start);
+        let skip = first.map_or(0, |first| rows.start.saturating_sub(first));
         let pages = Self {
-            store: Arc::clone(store),
-            locations: wanted.iter().cloned().collect(),
+            file: file.clone(),
+            leaf: Arc::clone(leaf),
+            left,
             decompressor: decompressor.clone(),
         };
         (pages, skip)
     }
 
-    fn read(&self, location: &PageLocation) -> Result<Page> {
-        let offset = u64::try_from(location.offset).map_err(|_| odd("impossible page offset"))?;
-        let len = usize::try_from(location.compressed_page_size)
-            .map_err(|_| odd("impossible page length"))?;
-        let bytes = self.store.get_bytes(offset, len)?;
+    fn read(&self, number: usize) -> Result<Page> {
+        let bytes = self.file.read(&self.leaf, number..number + 1);
+        let bytes = bytes.map_err(|error| ParquetError::External(Box::new(error)))?;
         let (header, header_len) = Header::parse(&bytes)?;
         let levels_len = num::to_usize(u64::from(header.def_levels) + u64::from(header.rep_levels));
         let body = bytes.get(header_len..).unwrap_or_default();
@@ -121,15 +114,13 @@ impl Iterator for Pages {
 
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        self.locations
-            .pop_front()
-            .map(|location| self.read(&location))
-            .transpose()
+        let next = self.left.next();
+        next.map(|number| self.read(number)).transpose()
     }
 
     /// The number of rows is only needed to skip whole pages, and none in front is handed out.
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        let more = !self.locations.is_empty();
+        let more = !self.left.is_empty();
         Ok(more.then_some(PageMetadata {
             num_rows: None,
             num_levels: None,
@@ -138,7 +129,7 @@ impl PageReader for Pages {
     }
 
     fn skip_next_page(&mut self) -> Result<()> {
-        self.locations.pop_front();
+        self.left.next();
         Ok(())
     }
 }

@@ -71,15 +71,16 @@ pub(super) fn column(file: &VerifiedFile, group: usize, position: usize) -> Resu
             "a samples file lacks a key column or its index",
         )
     };
-    let metadata = file.parquet()?;
-    let chunk = metadata
+    let (library, store) = file.library()?;
+    let chunk = library
+        .metadata()
         .row_groups()
         .get(group)
         .and_then(|group| group.columns().get(position));
     let chunk = chunk.ok_or_else(missing)?;
     let rows = num::to_usize(chunk.num_values().unsigned_abs());
-    let pages = file.page_locations(group, position)?.to_vec();
-    let pages = SerializedPageReader::new(Arc::clone(&file.store), chunk, rows, Some(pages))
+    let pages = file.known_leaf(group, position)?.locations.to_vec();
+    let pages = SerializedPageReader::new(Arc::new(store), chunk, rows, Some(pages))
         .map_err(parquet_error("reading a key column"))?;
     match get_column_reader(chunk.column_descr_ptr(), Box::new(pages)) {
         ColumnReader::Int32ColumnReader(column) => values(column, rows),

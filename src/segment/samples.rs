@@ -33,21 +33,18 @@ pub struct BuiltFile {
 /// `Data` if the file is damaged or shorter than the range.
 pub fn read(file: &VerifiedFile, range: Range<usize>) -> Result<Profile> {
     let mut profile = Profile::default();
-    let mut group_start = 0;
     let decompressor = SharedDecompressor::new().map_err(parquet_error("starting to read"))?;
-    for (number, group) in file.footer.groups.iter().enumerate() {
-        let rows = group.rows;
-        let wanted = range.start.max(group_start)..range.end.min(group_start + rows);
+    for (number, group) in file.group_ranges().enumerate() {
+        let wanted = range.start.max(group.start)..range.end.min(group.end);
         if !wanted.is_empty() {
             let reader = GroupReader {
                 file,
                 number,
-                rows: wanted.start - group_start..wanted.end - group_start,
+                rows: wanted.start - group.start..wanted.end - group.start,
                 decompressor: &decompressor,
             };
             reader.append_to(&mut profile)?;
         }
-        group_start += rows;
     }
     if profile.rows() != range.len() {
         return Err(Error::data(

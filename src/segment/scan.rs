@@ -17,7 +17,7 @@ pub use lists::read_list;
 pub use rows::{job_cells, sample_cells};
 pub use statistics::{Bound, ColumnBounds, group_bounds, page_bounds};
 
-use super::footer::Chunk;
+use super::leaf::Leaf;
 use super::pages::{DictionaryHeader, Header};
 use super::{VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
@@ -28,8 +28,6 @@ use arrow_schema::{ArrowError, DataType};
 use bytes::Bytes;
 use decode::Native;
 use parquet::basic::{Encoding, Type as Physical};
-use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::reader::ChunkReader as _;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -192,22 +190,20 @@ impl GroupScan {
         leaf: usize,
         rows: Range<usize>,
     ) -> Result<ArrayRef> {
-        let footer = Arc::clone(&self.file.footer);
-        let chunk = footer.chunk(self.group, leaf);
-        let chunk = chunk.ok_or_else(|| odd("it lacks a column"))?;
-        if chunk.is_all_null() {
-            let kind = match chunk.kind {
+        let known = self.file.known_leaf(self.group, leaf)?;
+        let kind = known.chunk.kind;
+        if known.chunk.is_all_null() {
+            let kind = match kind {
                 Physical::INT32 => DataType::Int32,
                 Physical::INT64 => DataType::Int64,
                 _ => DataType::Utf8View,
             };
             return Ok(new_null_array(&kind, rows.len()));
         }
-        let locations = self.file.page_locations(self.group, leaf)?;
-        let pages = ChunkPages::read(&self.file, &locations, &rows, self.rows)?;
-        let dictionary = self.dictionary(scratch, leaf, chunk, &locations)?;
+        let pages = ChunkPages::read(&self.file, &known, &rows, self.rows)?;
+        let dictionary = self.dictionary(scratch, leaf, &known)?;
         let dictionary = dictionary.as_deref();
-        match chunk.kind {
+        match kind {
             Physical::INT32 => {
                 let (values, nulls) =
                     integers::<i32>(scratch, &pages, dictionary.and_then(Dictionary::narrow))?;
@@ -230,25 +226,20 @@ impl GroupScan {
         &mut self,
         scratch: &mut Scratch,
         leaf: usize,
-        chunk: &Chunk,
-        locations: &[PageLocation],
+        known: &Leaf,
     ) -> Result<Option<Arc<Dictionary>>> {
-        let Some(offset) = chunk.dictionary else {
+        if let Some(read) = self.dictionaries.get(&leaf) {
+            return Ok(Some(Arc::clone(read)));
+        }
+        let Some(bytes) = self.file.read_dictionary(known)? else {
             return Ok(None);
         };
-        let offset = i64::try_from(offset).map_err(|_| odd("impossible page offset"))?;
-        if let Some(known) = self.dictionaries.get(&leaf) {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let first = locations.first().map_or(offset, |page| page.offset);
-        let len = usize::try_from(first - offset).map_err(|_| odd("impossible page offset"))?;
-        let bytes = read(&self.file, offset, len)?;
         let (header, header_len) =
             DictionaryHeader::parse(&bytes).map_err(parquet_error("reading a dictionary"))?;
         let packed = bytes.get(header_len..).unwrap_or_default();
         let plain = scratch.decompress(packed, num::to_usize(u64::from(header.uncompressed)))?;
         let count = num::to_usize(u64::from(header.values));
-        let dictionary = match chunk.kind {
+        let dictionary = match known.chunk.kind {
             Physical::INT32 => plain_integers(plain, count).map(Dictionary::Narrow),
             Physical::INT64 => plain_integers(plain, count).map(Dictionary::Wide),
             _ => texts::plain(plain, count)?.map(Dictionary::Text),
@@ -257,13 +248,6 @@ impl GroupScan {
         self.dictionaries.insert(leaf, Arc::clone(&dictionary));
         Ok(Some(dictionary))
     }
-}
-
-fn read(file: &VerifiedFile, offset: i64, len: usize) -> Result<Bytes> {
-    let offset = u64::try_from(offset).map_err(|_| odd("impossible page offset"))?;
-    file.store
-        .get_bytes(offset, len)
-        .map_err(parquet_error("reading pages"))
 }
 
 fn plain_integers<T: Native>(plain: &[u8], count: usize) -> Option<Vec<T>> {
@@ -283,36 +267,26 @@ struct ChunkPages {
 impl ChunkPages {
     fn read(
         file: &VerifiedFile,
-        locations: &[PageLocation],
+        leaf: &Leaf,
         rows: &Range<usize>,
         group_rows: usize,
     ) -> Result<Self> {
-        let first_row = |page: &PageLocation| num::to_usize(page.first_row_index.unsigned_abs());
-        let from = locations
-            .partition_point(|page| first_row(page) <= rows.start)
-            .saturating_sub(1);
-        let to = locations.partition_point(|page| first_row(page) < rows.end);
-        let wanted = locations.get(from..to).unwrap_or_default();
         let outside = || odd("its pages do not hold the rows that they should");
-        let start = wanted.first().ok_or_else(outside)?.offset;
+        let wanted = leaf.pages_of(rows);
+        let bytes = file.read(leaf, wanted.clone())?;
         let mut pages = Vec::with_capacity(wanted.len());
-        let mut end = start;
-        for (number, page) in wanted.iter().enumerate() {
-            let next = locations
-                .get(from + number + 1)
-                .map_or(group_rows, first_row);
-            let (first, len) = (first_row(page), i64::from(page.compressed_page_size));
-            let at = usize::try_from(page.offset - start).map_err(|_| outside())?;
-            let len_bytes = usize::try_from(len).map_err(|_| outside())?;
+        let mut at = 0;
+        for number in wanted {
+            let (first, len) = leaf.page(number).ok_or_else(outside)?;
+            let next = leaf.page(number + 1).map_or(group_rows, |(first, _)| first);
             let own = rows.start.max(first)..rows.end.min(next);
             let own = own.start.checked_sub(first).zip(own.end.checked_sub(first));
             let (from_row, to_row) = own.ok_or_else(outside)?;
-            pages.push((at..at + len_bytes, from_row..to_row));
-            end = page.offset + len;
+            pages.push((at..at + len, from_row..to_row));
+            at += len;
         }
-        let len = usize::try_from(end - start).map_err(|_| outside())?;
         Ok(Self {
-            bytes: read(file, start, len)?,
+            bytes,
             pages,
             rows: rows.len(),
         })

@@ -89,6 +89,9 @@ impl Segments {
 
 impl Family for Segments {
     const NAME: &'static str = "segments";
+    /// Every question goes through all of them, and the digests of years of segments would take the place
+    /// of everything else.
+    const CACHED: bool = false;
     type Key = SegmentId;
     type Value = SegmentEntry;
 

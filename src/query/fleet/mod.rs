@@ -52,8 +52,8 @@ impl Fleet {
         Self { engine }
     }
 
-    /// A number of jobs over time. Over many jobs it is asked piece by piece ([`limits::TREND_PIECE_JOBS`]):
-    /// each bucket is of one view of the archive, a later one may be of a later view.
+    /// A number of jobs over time. Over many jobs it is asked piece by piece ([`limits::TREND_PIECE_JOBS`]),
+    /// all of one view of the archive.
     ///
     /// # Errors
     /// `Invalid` for an unknown metric, or if it takes too long; `Overloaded` if too many questions run or
@@ -67,19 +67,22 @@ impl Fleet {
     }
 
     async fn trend_of(&self, scope: Scope, plan: trends::Plan) -> Result<Trend> {
+        let view = self.engine.view(scope).await?;
+        let ask = async |sql| {
+            let answer = self.engine.run_in(&view, sql, QueryLimits::default());
+            answer.await?.collect().await
+        };
         let whole = plan.finished();
         let (groups, truncated) = match plan.groups_sql() {
-            Some(sql) => plan.groups(&self.ask(&scope, &sql).await?)?,
+            Some(sql) => plan.groups(&ask(sql).await?)?,
             None => (vec![Group::new()], false),
         };
         if groups.is_empty() {
             return plan.trend(&[], false, plan.sql(&[], whole), &[]);
         }
-        let jobs_by_date = self.engine.jobs_by_date(plan.dates()).await?;
         let mut answer = Vec::new();
-        for piece in plan.pieces(&jobs_by_date) {
-            let sql = plan.sql(&groups, piece);
-            answer.append(&mut self.ask(&scope, &sql).await?);
+        for piece in plan.pieces(&view.jobs_by_date(plan.dates())) {
+            answer.append(&mut ask(plan.sql(&groups, piece)).await?);
         }
         let sql = plan.sql(&groups, whole);
         plan.trend(&groups, truncated, sql, &answer)
@@ -91,7 +94,7 @@ impl Fleet {
     /// As [`Fleet::trend`].
     pub async fn top(&self, scope: Scope, request: TopRequest) -> Result<Top> {
         let sql = request.sql();
-        let answer = self.ask(&scope, &sql).await?;
+        let answer = self.ask(scope, &sql).await?;
         request.top(sql, &answer)
     }
 
@@ -102,13 +105,13 @@ impl Fleet {
     pub async fn heatmap(&self, scope: Scope, request: HeatmapRequest) -> Result<Heatmap> {
         let plan = heatmap::Plan::new(request)?;
         let sql = plan.sql();
-        let answer = self.ask(&scope, &sql).await?;
+        let answer = self.ask(scope, &sql).await?;
         plan.heatmap(sql, &answer)
     }
 
-    async fn ask(&self, scope: &Scope, sql: &str) -> Result<Vec<RecordBatch>> {
+    async fn ask(&self, scope: Scope, sql: &str) -> Result<Vec<RecordBatch>> {
         let limits = QueryLimits::default();
-        let answer = self.engine.run(scope.clone(), sql.to_owned(), limits);
+        let answer = self.engine.run(scope, sql.to_owned(), limits);
         answer.await?.collect().await
     }
 }

@@ -39,20 +39,18 @@ pub use running::{AnswerBytes, Queries, QueryId, QueryStatus};
 pub use writer::TableFormat;
 
 use crate::archive::Archive;
+use crate::archive::scan::ScanView;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use crate::model::scope::Scope;
 use crate::num;
 use crate::supervise::ComputePool;
-use crate::time::Date;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt as _};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -206,6 +204,30 @@ impl Engine {
         limits: QueryLimits,
         progress: Arc<Progress>,
     ) -> Result<Answer> {
+        self.begin(Over::Now(scope), sql, limits, progress).await
+    }
+
+    /// As [`Engine::run`], over a view that was taken before: for questions that belong together.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub(super) async fn run_in(
+        &self,
+        view: &Arc<ScanView>,
+        sql: String,
+        limits: QueryLimits,
+    ) -> Result<Answer> {
+        let over = Over::View(Arc::clone(view));
+        self.begin(over, sql, limits, Arc::default()).await
+    }
+
+    async fn begin(
+        &self,
+        over: Over,
+        sql: String,
+        limits: QueryLimits,
+        progress: Arc<Progress>,
+    ) -> Result<Answer> {
         // Waiting for others counts.
         let end = Instant::now() + limits.time;
         let permit = self.permit().await?;
@@ -214,7 +236,7 @@ impl Engine {
         let task = Task {
             archive: Arc::clone(&self.archive),
             partitions: self.pool.threads(),
-            scope,
+            over,
             sql,
             limits,
             progress: Arc::clone(&progress),
@@ -242,16 +264,14 @@ impl Engine {
         })
     }
 
-    /// As [`Archive::jobs_by_date`].
+    /// What the scope may see now.
     ///
     /// # Errors
-    /// As [`Archive::live_segments`].
-    pub(super) async fn jobs_by_date(
-        &self,
-        dates: RangeInclusive<Date>,
-    ) -> Result<BTreeMap<Date, u64>> {
+    /// As [`Archive::scan`].
+    pub(super) async fn view(&self, scope: Scope) -> Result<Arc<ScanView>> {
         let archive = Arc::clone(&self.archive);
-        self.pool.run(move || archive.jobs_by_date(dates)).await
+        let view = self.pool.run(move || archive.scan(&scope));
+        Ok(Arc::new(view.await?))
     }
 
     /// Stops all queries and waits until they let go of the archive. None runs afterwards.
@@ -294,11 +314,18 @@ pub(super) fn took_too_long(time: Duration) -> Error {
     Error::invalid("sql_timeout", message)
 }
 
+/// What a query is asked of.
+enum Over {
+    /// Of what the scope may see when it begins.
+    Now(Scope),
+    View(Arc<ScanView>),
+}
+
 /// A query on the engine's threads.
 struct Task {
     archive: Arc<Archive>,
     partitions: usize,
-    scope: Scope,
+    over: Over,
     sql: String,
     limits: QueryLimits,
     progress: Arc<Progress>,
@@ -343,7 +370,10 @@ impl Task {
 
     async fn plan(&self) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
         guard::parse(&self.sql)?;
-        let view = Arc::new(self.archive.scan(&self.scope)?);
+        let view = match &self.over {
+            Over::Now(scope) => Arc::new(self.archive.scan(scope)?),
+            Over::View(view) => Arc::clone(view),
+        };
         let spill = self.archive.spill_path();
         let state = session::session(&view, &self.progress, spill, self.partitions)?;
         let plan = session::plan(&state, &self.sql).await?;

@@ -6,10 +6,7 @@ use crate::error::Result;
 use crate::segment::{VerifiedFile, parquet_error};
 use arrow_array::ArrayRef;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,8 +21,7 @@ pub fn read_list(
     rows: Range<usize>,
 ) -> Result<Option<ArrayRef>> {
     let failed = parquet_error("reading a list column");
-    let metadata = ArrowReaderMetadata::try_new(file.parquet()?, ArrowReaderOptions::new());
-    let metadata = metadata.map_err(parquet_error("reading the schema of a jobs file"))?;
+    let (metadata, store) = file.library()?;
     let schema = metadata.metadata().file_metadata().schema_descr_ptr();
     let fields = schema.root_schema().get_fields();
     let Some(root) = fields.iter().position(|field| field.name() == name) else {
@@ -35,7 +31,6 @@ pub fn read_list(
         RowSelector::skip(rows.start),
         RowSelector::select(rows.len()),
     ];
-    let store = (*file.store).clone();
     let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(store, metadata)
         .with_row_groups(vec![group])
         .with_row_selection(RowSelection::from(selection))

@@ -1,9 +1,7 @@
 //! What footers and page indexes say of columns, for leaving out row groups and pages.
 
-use crate::num;
 use crate::segment::VerifiedFile;
 use crate::segment::footer::Extremes;
-use parquet::basic::Type;
 use std::ops::Range;
 
 /// A smallest or largest value.
@@ -29,7 +27,8 @@ pub struct ColumnBounds {
 /// The bounds of a column in a row group, by its footer.
 #[must_use]
 pub fn group_bounds(file: &VerifiedFile, group: usize, leaf: usize) -> Option<ColumnBounds> {
-    let chunk = file.chunk(group, leaf).ok()?;
+    let known = file.known_leaf(group, leaf).ok()?;
+    let chunk = &known.chunk;
     let (min, max) = match &chunk.extremes {
         None => (None, None),
         Some(Extremes::Int(least, most)) => (Some(Bound::Int(*least)), Some(Bound::Int(*most))),
@@ -50,19 +49,14 @@ pub fn page_bounds(
     leaf: usize,
 ) -> Option<Vec<(Range<usize>, ColumnBounds)>> {
     let rows = file.group_rows(group)?;
-    let chunk = file.chunk(group, leaf).ok()?;
-    if chunk.is_all_null() || !matches!(chunk.kind, Type::INT32 | Type::INT64) {
+    let known = file.known_leaf(group, leaf).ok()?;
+    if known.chunk.is_all_null() {
         return None;
     }
-    let locations = file.page_locations(group, leaf).ok()?;
-    let bounds = file.page_bounds(group, leaf)?;
-    let first_row = |number: usize| {
-        let page = locations.get(number)?;
-        Some(num::to_usize(page.first_row_index.unsigned_abs()))
-    };
-    let pages = (0..locations.len()).map(|number| {
-        let from = first_row(number)?;
-        let to = first_row(number + 1).unwrap_or(rows);
+    let bounds = file.page_bounds(&known)?;
+    let pages = (0..known.locations.len()).map(|number| {
+        let from = known.first_row(number)?;
+        let to = known.first_row(number + 1).unwrap_or(rows);
         let extremes = bounds.extremes.get(number)?;
         let nulls = bounds.nulls.as_ref().and_then(|nulls| nulls.get(number));
         let bounds = ColumnBounds {
