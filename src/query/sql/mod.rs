@@ -30,6 +30,7 @@ mod sum;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod writer;
 
 pub use export::{ExportRequest, ExportTable};

@@ -4,6 +4,7 @@
 //! away from zero, then a DOUBLE: what the profile of a job shows. Floats compute it exactly as long as
 //! the numerator stays below 2^51; a batch that has larger ones is computed in integers.
 
+use super::unit::Unit;
 use crate::model::graph::{GraphMetric, cell_to_f64};
 use crate::num;
 use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array};
@@ -101,32 +102,40 @@ fn narrow(
         return None;
     }
     let factor = num::to_f64(factor(metric, scale));
-    let unit = 10f64.powi(i32::from(metric.cell.scale()));
-    // By value: what is read through a reference could change with every value that is written, and two rows
-    // would not be divided at once.
-    let rate = move |amount: f64, time: &i32| half_up(amount * factor / f64::from(*time)) / unit;
-    let (rates, nulls): (Vec<f64>, _) = match &second {
+    let unit = Unit::new(i32::from(metric.cell.scale()));
+    let nulls = NullBuffer::union(first.nulls(), times.nulls());
+    let (rates, nulls) = match &second {
         None => {
-            let rows = first.values().iter().zip(times.values());
-            let rates = rows.map(move |(amount, time)| rate(f64::from(*amount), time));
-            (
-                rates.collect(),
-                NullBuffer::union(first.nulls(), times.nulls()),
-            )
+            let amounts = first.values().iter().map(|one| f64::from(*one));
+            (quotients(amounts, times.values(), factor, unit), nulls)
         }
         Some(second) => {
             let amounts = first.values().iter().zip(second.values());
-            let rows = amounts.zip(times.values());
-            let rates =
-                rows.map(move |((one, two), time)| rate(f64::from(*one) + f64::from(*two), time));
-            let nulls = NullBuffer::union(first.nulls(), second.nulls());
-            (
-                rates.collect(),
-                NullBuffer::union(nulls.as_ref(), times.nulls()),
-            )
+            let amounts = amounts.map(|(one, two)| f64::from(*one) + f64::from(*two));
+            let nulls = NullBuffer::union(nulls.as_ref(), second.nulls());
+            (quotients(amounts, times.values(), factor, unit), nulls)
         }
     };
     Some(Float64Array::new(rates.into(), nulls))
+}
+
+/// `round(amount x factor / time) / unit` of each row.
+fn quotients(
+    amounts: impl Iterator<Item = f64> + Clone,
+    times: &[i32],
+    factor: f64,
+    unit: Unit,
+) -> Vec<f64> {
+    let rows = amounts.zip(times);
+    // By value: what is read through a reference could change with every value that is written, and two rows
+    // would not be divided at once.
+    let whole = move |(amount, time): (f64, &i32)| half_up(amount * factor / f64::from(*time));
+    let rates: Vec<f64> = rows.clone().map(move |row| unit.of(whole(row))).collect();
+    let limit = unit.limit / unit.power;
+    if rates.iter().fold(false, |any, rate| any | (*rate >= limit)) {
+        return rows.map(move |row| whole(row) / unit.power).collect();
+    }
+    rates
 }
 
 /// The same for amounts of any size.

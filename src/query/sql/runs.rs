@@ -6,14 +6,18 @@
 //! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
 
 use super::exec::ScanExec;
+use super::grouped::{Run, RunsAccumulator, Word, run_len};
 use super::keys::Keys;
-use super::quantile;
+use super::mean::FloatMeans;
+use super::quantile::{self, QuantileGroups};
+use super::sum::WholeSums;
+use crate::limits;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, RecordBatch, UInt32Array,
 };
 use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::{partition, take_record_batch};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Date32Type, Decimal128Type, Int64Type, SchemaRef};
 use datafusion::arrow::row::SortField;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{
@@ -35,6 +39,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt as _, stream};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -195,7 +200,7 @@ impl ExecutionPlan for RunsExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, Arc::clone(&context))?;
-        let consumer = MemoryConsumer::new("grouping by runs").with_can_spill(true);
+        let consumer = MemoryConsumer::new("grouping by runs");
         let groups = Groups::new(self, consumer.register(context.memory_pool()))?;
         let state = Some(Stage {
             groups,
@@ -291,12 +296,19 @@ struct Groups {
     known: Keys,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     reservation: MemoryReservation,
+    /// Half of the query's memory is for all partitions of this stage; the other one for those behind it, which
+    /// share it fairly. As one more sharer it would get a sixth, hand on early, and have the rest spilled.
+    bytes_max: usize,
+    /// Of the batch that is being added.
+    runs: Vec<Run>,
+    /// The group of each of its rows, if anybody asked.
     group_of: Vec<usize>,
 }
 
 impl Groups {
     fn new(exec: &RunsExec, reservation: MemoryReservation) -> Result<Self> {
         let schema = exec.input.schema();
+        let partitions = exec.properties.output_partitioning().partition_count();
         let fields = exec
             .keys
             .iter()
@@ -323,6 +335,8 @@ impl Groups {
             known: Keys::new(fields.collect::<Result<_>>()?)?,
             accumulators: Vec::new(),
             reservation,
+            bytes_max: limits::SQL_MEMORY_BYTES / 2 / partitions.max(1),
+            runs: Vec::new(),
             group_of: Vec::new(),
         };
         for (number, aggregate) in exec.aggregates.iter().enumerate() {
@@ -374,34 +388,49 @@ impl Groups {
                     Some(passed.as_boolean().clone())
                 }
             };
-            accumulator.update_batch(&arguments, &self.group_of, filter.as_ref(), groups)?;
+            let filter = filter.as_ref();
+            if let Some(own) = by_runs(accumulator.as_mut()) {
+                own.update_runs(&arguments, &self.runs, filter, groups)?;
+                continue;
+            }
+            if self.group_of.len() < rows {
+                for run in &self.runs {
+                    self.group_of.resize(run.end, run.group);
+                }
+            }
+            accumulator.update_batch(&arguments, &self.group_of, filter, groups)?;
         }
         let accumulators: usize = self.accumulators.iter().map(|own| own.size()).sum();
-        let bytes = accumulators + self.known.memory() + self.group_of.capacity() * 8;
-        Ok(self.reservation.try_resize(bytes).is_ok())
+        let groups = self.runs.capacity() * size_of::<Run>() + self.group_of.capacity() * 8;
+        let bytes = accumulators + self.known.memory() + groups;
+        Ok(bytes <= self.bytes_max && self.reservation.try_resize(bytes).is_ok())
     }
 
-    /// The group of each row, in `group_of`. Keys are computed for the first row of each run of what they
+    /// The runs of the batch's rows, in `runs`. Keys are computed for the first row of each run of what they
     /// are made of: a month is not made of the same date a million times.
     fn look_up(&mut self, batch: &RecordBatch) -> Result<()> {
         self.group_of.clear();
+        self.runs.clear();
         let looked_at = batch.project(&self.key_columns)?;
         let columns: Vec<ArrayRef> = looked_at.columns().iter().map(comparable).collect();
-        let runs = partition(&columns)?.ranges();
-        let starts = runs
-            .iter()
-            .map(|run| u32::try_from(run.start).unwrap_or(u32::MAX));
+        let ends = run_ends(batch.num_rows(), &columns)?;
+        let starts = std::iter::once(&0).chain(&ends).take(ends.len());
+        let starts = starts.map(|start| u32::try_from(*start).unwrap_or(u32::MAX));
         let starts = UInt32Array::from_iter_values(starts);
         let firsts = take_record_batch(&looked_at, &starts)?;
         let keys: Vec<ArrayRef> = self
             .keys
             .iter()
-            .map(|key| key.evaluate(&firsts)?.into_array(runs.len()))
+            .map(|key| key.evaluate(&firsts)?.into_array(ends.len()))
             .collect::<Result<_>>()?;
-        let mut ends = runs.iter().map(|run| run.end);
-        let group_of = &mut self.group_of;
+        let mut ends = ends.into_iter();
+        let runs = &mut self.runs;
         self.known.look_up(&keys, |group| {
-            group_of.resize(ends.next().unwrap_or_default(), group);
+            let end = ends.next().unwrap_or_default();
+            match runs.last_mut() {
+                Some(last) if last.group == group => last.end = end,
+                _ => runs.push(Run { group, end }),
+            }
         })
     }
 
@@ -421,6 +450,63 @@ impl Groups {
         self.reservation.resize(0);
         Ok(batch)
     }
+}
+
+/// The accumulator as one that takes runs, if it is one of ours.
+fn by_runs(own: &mut dyn GroupsAccumulator) -> Option<&mut dyn RunsAccumulator> {
+    fn to<T: RunsAccumulator + 'static>(own: &mut dyn Any) -> Option<&mut dyn RunsAccumulator> {
+        let own: &mut dyn RunsAccumulator = own.downcast_mut::<T>()?;
+        Some(own)
+    }
+    let own: &mut dyn Any = own;
+    if own.is::<FloatMeans>() {
+        to::<FloatMeans>(own)
+    } else if own.is::<WholeSums>() {
+        to::<WholeSums>(own)
+    } else {
+        to::<QuantileGroups>(own)
+    }
+}
+
+/// Where each stretch of rows ends in which no column changes.
+fn run_ends(rows: usize, columns: &[ArrayRef]) -> Result<Vec<usize>> {
+    let mut ends = vec![rows];
+    let mut others = Vec::new();
+    for column in columns {
+        let dense = column.null_count() == 0;
+        if let Some(own) = column.as_primitive_opt::<Int64Type>().filter(|_| dense) {
+            split(own.values(), &mut ends);
+        } else if let Some(own) = column.as_primitive_opt::<Date32Type>().filter(|_| dense) {
+            split(own.values(), &mut ends);
+        } else if let Some(own) = column
+            .as_primitive_opt::<Decimal128Type>()
+            .filter(|_| dense)
+        {
+            split(own.values(), &mut ends);
+        } else {
+            others.push(Arc::clone(column));
+        }
+    }
+    if !others.is_empty() {
+        ends.extend(partition(&others)?.ranges().into_iter().map(|run| run.end));
+        ends.sort_unstable();
+        ends.dedup();
+    }
+    Ok(ends)
+}
+
+/// Splits stretches that end there where neighbours differ.
+fn split<T: Word>(values: &[T], ends: &mut Vec<usize>) {
+    let mut finer = Vec::with_capacity(ends.len());
+    let mut start = 0;
+    for end in &*ends {
+        while start < *end {
+            let own = values.get(start..*end).unwrap_or_default();
+            start += run_len(own).max(1);
+            finer.push(start);
+        }
+    }
+    *ends = finer;
 }
 
 /// A column whose neighbours compare without a look at their texts: equal views are equal texts. The same

@@ -4,7 +4,7 @@
 //! there. This one adds in 128 bits and fails in words if the end does not fit. Decimals and floats are
 //! summed by DataFusion, which widens decimals.
 
-use super::grouped::{counted, each_run, grow};
+use super::grouped::{GroupOf, Run, RunsAccumulator, counted, each_run, grow};
 use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array,
@@ -142,7 +142,7 @@ impl Whole {
 
 /// Sums of groups.
 #[derive(Debug, Default)]
-struct WholeSums {
+pub(super) struct WholeSums {
     groups: Vec<Whole>,
 }
 
@@ -150,7 +150,7 @@ impl WholeSums {
     fn add(
         &mut self,
         values: &ArrayRef,
-        group_of: Option<&[usize]>,
+        group_of: GroupOf<'_>,
         filter: Option<&BooleanArray>,
     ) -> Result<()> {
         let Some(values) = values.as_primitive_opt::<Int64Type>() else {
@@ -204,6 +204,19 @@ fn first(values: &[ArrayRef]) -> Result<&ArrayRef> {
     }
 }
 
+impl RunsAccumulator for WholeSums {
+    fn update_runs(
+        &mut self,
+        values: &[ArrayRef],
+        runs: &[Run],
+        filter: Option<&BooleanArray>,
+        groups: usize,
+    ) -> Result<()> {
+        grow(&mut self.groups, groups);
+        self.add(first(values)?, GroupOf::Runs(runs), filter)
+    }
+}
+
 impl GroupsAccumulator for WholeSums {
     fn update_batch(
         &mut self,
@@ -213,7 +226,7 @@ impl GroupsAccumulator for WholeSums {
         total_num_groups: usize,
     ) -> Result<()> {
         grow(&mut self.groups, total_num_groups);
-        self.add(first(values)?, Some(group_indices), opt_filter)
+        self.add(first(values)?, GroupOf::Rows(group_indices), opt_filter)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -243,7 +256,7 @@ impl GroupsAccumulator for WholeSums {
         let mut own = Self::default();
         grow(&mut own.groups, values.len());
         let groups: Vec<usize> = (0..values.len()).collect();
-        own.add(values, Some(&groups), opt_filter)?;
+        own.add(values, GroupOf::Rows(&groups), opt_filter)?;
         Ok(vec![states(own.groups)?])
     }
 
@@ -255,7 +268,7 @@ impl GroupsAccumulator for WholeSums {
 impl Accumulator for WholeSums {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         grow(&mut self.groups, 1);
-        self.add(first(values)?, None, None)
+        self.add(first(values)?, GroupOf::One, None)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {

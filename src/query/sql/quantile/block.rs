@@ -1,16 +1,18 @@
 //! Blocks of values: the bytes in which a group's values are held and handed on.
 //!
-//! Layout, all little-endian: kind (1 byte: 1 plain, 2 counted), tag (1), number of entries (u32),
-//! their weight (u64), smallest and largest value (i64 each), length of what follows (u32). Plain:
-//! shift and width (1 byte each), then per value `(value - smallest) >> shift` in `width` bytes.
-//! Counted: per distinct value, ascending, the difference to the one before (the first to the
-//! smallest) and its weight, as varints.
+//! Layout, all little-endian: kind (1 byte: 1 plain, 2 counted), tag (1). Plain, values that weigh 1 each: shift
+//! and width (1 byte each), number of values (u32), the smallest one (i64), then of the largest and of each
+//! value `(value - smallest) >> shift` in `width` bytes. Groups of few values have thousands of such blocks, so
+//! they say no more. Counted: number of entries (u32), their weight (u64), smallest and largest value
+//! (i64 each), length of what follows (u32), then per distinct value, ascending, the difference to the one
+//! before (the first to the smallest) and its weight, as varints.
 
 use super::values::Tag;
 
 const PLAIN: u8 = 1;
 const COUNTED: u8 = 2;
-const HEADER: usize = 34;
+const PLAIN_HEADER: usize = 16;
+const COUNTED_HEADER: usize = 34;
 /// Bytes of a number at most.
 const WORD: usize = 8;
 
@@ -21,16 +23,27 @@ pub(super) struct Entry {
     pub(super) weight: u64,
 }
 
+/// What stands behind the header of a block.
+#[derive(Debug, Clone, Copy)]
+enum Body<'a> {
+    Plain {
+        /// 2^shift.
+        scale: u64,
+        width: u8,
+        packed: &'a [u8],
+    },
+    Counted(&'a [u8]),
+}
+
 /// A block that was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
-    kind: u8,
     pub(super) tag: Tag,
     pub(super) count: u32,
     pub(super) weight: u64,
     pub(super) min: i64,
     pub(super) max: i64,
-    body: &'a [u8],
+    body: Body<'a>,
 }
 
 /// Appends values that weigh 1 each.
@@ -53,12 +66,13 @@ pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
     let bits = u64::BITS - (offset(max) >> shift).leading_zeros();
     let width = usize::try_from(bits.div_ceil(8)).unwrap_or(8);
     let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
-    let body = 2 + values.len() * width;
-    grow(out, HEADER + body + WORD);
-    header(PLAIN, tag, (count, u64::from(count)), (min, max), out);
-    out.extend(u32::try_from(body).unwrap_or(u32::MAX).to_le_bytes());
-    out.push(u8::try_from(shift).unwrap_or(0));
-    out.push(u8::try_from(width).unwrap_or(8));
+    grow(out, PLAIN_HEADER + (values.len() + 1) * width + WORD);
+    let narrow = |number: u32| u8::try_from(number).unwrap_or(0);
+    out.extend([PLAIN, tag, narrow(shift), narrow(bits.div_ceil(8))]);
+    out.extend(count.to_le_bytes());
+    out.extend(min.to_le_bytes());
+    let largest = (offset(max) >> shift).to_le_bytes();
+    out.extend_from_slice(largest.get(..width).unwrap_or_default());
     let offsets = values.iter().map(|value| offset(*value) >> shift);
     match width {
         0 => {}
@@ -143,8 +157,12 @@ pub(super) fn write_counted(tag: Tag, entries: impl Iterator<Item = Entry>, out:
         return;
     };
     put(own, &mut last);
-    grow(out, HEADER + body.len());
-    header(COUNTED, tag, (count, weight), (min, own.value), out);
+    grow(out, COUNTED_HEADER + body.len());
+    out.extend([COUNTED, tag]);
+    out.extend(count.to_le_bytes());
+    out.extend(weight.to_le_bytes());
+    out.extend(min.to_le_bytes());
+    out.extend(own.value.to_le_bytes());
     out.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.append(&mut body);
 }
@@ -158,14 +176,6 @@ fn grow(bytes: &mut Vec<u8>, more: usize) {
         let step = if bytes.len() < DOUBLED { 1 } else { 4 };
         bytes.reserve_exact(more.max(bytes.len() / step));
     }
-}
-
-fn header(kind: u8, tag: Tag, (count, weight): (u32, u64), range: (i64, i64), out: &mut Vec<u8>) {
-    out.extend([kind, tag]);
-    out.extend(count.to_le_bytes());
-    out.extend(weight.to_le_bytes());
-    out.extend(range.0.to_le_bytes());
-    out.extend(range.1.to_le_bytes());
 }
 
 fn varint(mut value: u64, out: &mut Vec<u8>) {
@@ -211,41 +221,71 @@ pub(super) fn blocks(mut bytes: &[u8]) -> impl Iterator<Item = Option<Block<'_>>
 }
 
 fn read<'a>(rest: &mut &'a [u8]) -> Option<Block<'a>> {
-    if rest.len() < HEADER {
-        return None;
-    }
     let [kind, tag] = take(rest)?;
+    match kind {
+        PLAIN => read_plain(tag, rest),
+        COUNTED => read_counted(tag, rest),
+        _ => None,
+    }
+}
+
+fn read_plain<'a>(tag: Tag, rest: &mut &'a [u8]) -> Option<Block<'a>> {
+    let [shift, width] = take(rest)?;
+    let count = u32::from_le_bytes(take(rest)?);
+    let min = i64::from_le_bytes(take(rest)?);
+    let mut largest = [0; WORD];
+    let (own, after) = rest.split_at_checked(usize::from(width))?;
+    largest.get_mut(..own.len())?.copy_from_slice(own);
+    let len = usize::try_from(count).ok()?.checked_mul(own.len())?;
+    let (packed, after) = after.split_at_checked(len)?;
+    *rest = after;
+    // What is shifted out altogether is nothing.
+    let scale = 1u64.checked_shl(u32::from(shift)).unwrap_or(0);
+    let largest = u64::from_le_bytes(largest).wrapping_mul(scale);
+    Some(Block {
+        tag,
+        count,
+        weight: u64::from(count),
+        min,
+        max: min.wrapping_add(largest.cast_signed()),
+        body: Body::Plain {
+            scale,
+            width,
+            packed,
+        },
+    })
+}
+
+fn read_counted<'a>(tag: Tag, rest: &mut &'a [u8]) -> Option<Block<'a>> {
     let count = u32::from_le_bytes(take(rest)?);
     let weight = u64::from_le_bytes(take(rest)?);
     let min = i64::from_le_bytes(take(rest)?);
     let max = i64::from_le_bytes(take(rest)?);
     let len = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
-    let (body, after) = rest.split_at_checked(len)?;
+    let (entries, after) = rest.split_at_checked(len)?;
     *rest = after;
-    let block = Block {
-        kind,
+    Some(Block {
         tag,
         count,
         weight,
         min,
         max,
-        body,
-    };
-    matches!(kind, PLAIN | COUNTED).then_some(block)
+        body: Body::Counted(entries),
+    })
 }
 
 impl<'a> Block<'a> {
     /// Whether it holds distinct values with their weights.
     pub(super) fn is_counted(&self) -> bool {
-        self.kind == COUNTED
+        matches!(self.body, Body::Counted(_))
     }
 
     /// Bits in which its values differ from its smallest one, coarsely: none below the shift.
     pub(super) fn grain(&self) -> u64 {
-        match (self.kind, self.body) {
-            (PLAIN, [_, 0, ..]) => 0,
-            (PLAIN, [shift, ..]) => 1u64.checked_shl(u32::from(*shift)).unwrap_or(0),
-            _ => 1,
+        match self.body {
+            Body::Plain { width: 0, .. } => 0,
+            Body::Plain { scale, .. } => scale,
+            Body::Counted(_) => 1,
         }
     }
 
@@ -258,11 +298,13 @@ impl<'a> Block<'a> {
 
     /// As [`Block::read`], behind what is there.
     pub(super) fn append(&self, values: &mut Vec<i64>, weights: &mut Vec<u64>) {
-        match (self.kind, self.body) {
-            (PLAIN, [shift, width, packed @ ..]) => {
-                let min = self.min;
-                // What is shifted out altogether is nothing.
-                let scale = 1u64.checked_shl(u32::from(*shift)).unwrap_or(0);
+        let min = self.min;
+        match self.body {
+            Body::Plain {
+                scale,
+                width,
+                packed,
+            } => {
                 let value =
                     |number: u64| min.wrapping_add(number.wrapping_mul(scale).cast_signed());
                 match width {
@@ -277,8 +319,8 @@ impl<'a> Block<'a> {
                     _ => unpack::<8>(packed, value, values),
                 }
             }
-            (COUNTED, body) => {
-                let (mut rest, mut last) = (body, self.min);
+            Body::Counted(mut rest) => {
+                let mut last = min;
                 while let (Some(step), Some(weight)) =
                     (read_varint(&mut rest), read_varint(&mut rest))
                 {
@@ -287,7 +329,6 @@ impl<'a> Block<'a> {
                     weights.push(weight);
                 }
             }
-            _ => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Floats as integers: exactly, and in order.
 
+use super::super::unit::Unit;
 use super::values::{BITS, Tag, WHOLE};
 use crate::num;
 
@@ -10,8 +11,8 @@ const WHOLES: f64 = 6_755_399_441_055_744.0;
 /// 2^51: below it floats and integers are the same without loss, in both directions.
 const EXACT: f64 = 2_251_799_813_685_248.0;
 
-fn power(tag: Tag) -> f64 {
-    10f64.powi(i32::from(tag))
+fn unit(tag: Tag) -> Unit {
+    Unit::new(i32::from(tag))
 }
 
 /// The float of an integer.
@@ -19,7 +20,7 @@ pub(super) fn value(integer: i64, tag: Tag) -> f64 {
     match tag {
         BITS => from_ordered(integer),
         WHOLE => num::to_f64(integer),
-        _ => num::to_f64(integer) / power(tag),
+        _ => num::to_f64(integer) / unit(tag).power,
     }
 }
 
@@ -53,19 +54,40 @@ pub(super) fn to_integers(floats: &[f64], guess: Tag, out: &mut Vec<i64>) -> Tag
     BITS
 }
 
-/// Whether all floats are integers over that power of ten, and nothing else is the same float. Without a
-/// branch and without a call per value, so that several are looked at at once.
+/// Whether all floats are integers over that power of ten, and nothing else is the same float.
 fn scaled(floats: &[f64], tag: Tag, out: &mut Vec<i64>) -> bool {
+    let unit = unit(tag);
+    match floats.first() {
+        // Most likely none is larger by orders of magnitude.
+        Some(first) if (first * unit.power).abs() < unit.limit => {
+            let quotient = move |whole| unit.of(whole);
+            wholes(floats, unit.power, unit.limit, quotient, out)
+                || wholes(floats, unit.power, EXACT, |whole| whole / unit.power, out)
+        }
+        _ => wholes(floats, unit.power, EXACT, |whole| whole / unit.power, out),
+    }
+}
+
+/// Writes `float x power` of each; says whether each is whole, less than `limit`, and by `quotient` that float
+/// again. Without a branch and without a call per value, so that several are looked at at once.
+fn wholes(
+    floats: &[f64],
+    power: f64,
+    limit: f64,
+    quotient: impl Fn(f64) -> f64,
+    out: &mut Vec<i64>,
+) -> bool {
     out.clear();
-    let power = power(tag);
-    let mut exact = true;
-    out.extend(floats.iter().map(|float| {
+    out.resize(floats.len(), 0);
+    let mut other = 0;
+    for (out, float) in out.iter_mut().zip(floats) {
         let scaled = float * power;
         let moved = scaled + WHOLES;
         // Minus zero is zero to every comparison; the sign of a zero is no part of a quantile.
-        exact &= scaled.abs() < EXACT && (moved - WHOLES) / power == *float;
+        let is_exact = (scaled.abs() < limit) & (quotient(moved - WHOLES) == *float);
+        other |= u64::from(!is_exact);
         let bits = moved.to_bits().wrapping_sub(WHOLES.to_bits());
-        bits.cast_signed()
-    }));
-    exact
+        *out = bits.cast_signed();
+    }
+    other == 0
 }

@@ -3,7 +3,7 @@
 //! One implementation for groups and for a whole table. A partition's state is the blocks of its
 //! groups; whoever merges partitions keeps them as they came.
 
-use super::super::grouped::{counted, each_run, grow};
+use super::super::grouped::{GroupOf, Run, RunsAccumulator, counted, each_run, grow};
 use super::float;
 use super::pending::Pending;
 use super::values::{Tag, Values, WHOLE};
@@ -38,7 +38,7 @@ pub(super) struct Ask {
 
 /// Quantiles of groups.
 #[derive(Debug)]
-pub(super) struct QuantileGroups {
+pub(in super::super) struct QuantileGroups {
     ask: Ask,
     groups: Vec<Values>,
     /// What the groups have not taken yet.
@@ -70,11 +70,11 @@ impl QuantileGroups {
         }
     }
 
-    /// Adds a batch; `group_of` says the group of each row, none means that there is one.
+    /// Adds a batch.
     fn add(
         &mut self,
         arguments: &[ArrayRef],
-        group_of: Option<&[usize]>,
+        group_of: GroupOf<'_>,
         filter: Option<&BooleanArray>,
     ) -> Result<()> {
         let Some(values) = arguments.first() else {
@@ -306,6 +306,19 @@ fn state_of(states: &BinaryViewArray, row: usize) -> Option<Buffer> {
     (from + len <= all.len()).then(|| all.slice_with_length(from, len))
 }
 
+impl RunsAccumulator for QuantileGroups {
+    fn update_runs(
+        &mut self,
+        values: &[ArrayRef],
+        runs: &[Run],
+        filter: Option<&BooleanArray>,
+        groups: usize,
+    ) -> Result<()> {
+        grow(&mut self.groups, groups);
+        self.add(values, GroupOf::Runs(runs), filter)
+    }
+}
+
 impl GroupsAccumulator for QuantileGroups {
     fn update_batch(
         &mut self,
@@ -315,7 +328,7 @@ impl GroupsAccumulator for QuantileGroups {
         total_num_groups: usize,
     ) -> Result<()> {
         grow(&mut self.groups, total_num_groups);
-        self.add(values, Some(group_indices), opt_filter)
+        self.add(values, GroupOf::Rows(group_indices), opt_filter)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -372,7 +385,7 @@ impl GroupsAccumulator for QuantileGroups {
 impl Accumulator for QuantileGroups {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         grow(&mut self.groups, 1);
-        self.add(values, None, None)
+        self.add(values, GroupOf::One, None)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {

@@ -20,7 +20,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 use datafusion::physical_expr::expressions::Literal;
-use groups::{Ask, QuantileGroups};
+use groups::Ask;
+pub(super) use groups::QuantileGroups;
 use std::sync::Arc;
 
 /// Billionths of one.
