@@ -17,6 +17,7 @@ pub mod secret;
 pub mod supervise;
 pub mod telemetry;
 pub mod time;
+pub mod wide;
 
 pub mod ci_port;
 pub mod model;

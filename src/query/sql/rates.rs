@@ -7,6 +7,7 @@
 use super::unit::Unit;
 use crate::model::graph::{GraphMetric, cell_to_f64};
 use crate::num;
+use crate::wide::wide;
 use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
@@ -68,7 +69,7 @@ pub(super) fn per_second(
 ) -> Result<Float64Array> {
     match narrow(metric, columns, scale, milliseconds) {
         Some(rates) => Ok(rates),
-        None => wide(metric, &sum(columns)?, scale, milliseconds),
+        None => any_size(metric, &sum(columns)?, scale, milliseconds),
     }
 }
 
@@ -92,7 +93,7 @@ fn narrow(
         [one, two] => (of(one)?, Some(of(two)?)),
         _ => return None,
     };
-    let lowest = |cells: &[i32]| cells.iter().fold(i32::MAX, |low, cell| low.min(*cell));
+    let lowest = |cells: &[i32]| wide(|| cells.iter().fold(i32::MAX, |low, cell| low.min(*cell)));
     let second_low = second.as_ref().map_or(0, |cells| lowest(cells.values()));
     // Two cells of 32 bits times 10^5 at most stay below 2^51. Where a row is null its cell is 0.
     let small = factor(metric, scale) <= 100_000;
@@ -130,16 +131,17 @@ fn quotients(
     // By value: what is read through a reference could change with every value that is written, and two rows
     // would not be divided at once.
     let whole = move |(amount, time): (f64, &i32)| half_up(amount * factor / f64::from(*time));
-    let rates: Vec<f64> = rows.clone().map(move |row| unit.of(whole(row))).collect();
+    let narrow = rows.clone().map(move |row| unit.of(whole(row)));
+    let rates: Vec<f64> = wide(move || narrow.collect());
     let limit = unit.limit / unit.power;
-    if rates.iter().fold(false, |any, rate| any | (*rate >= limit)) {
+    if wide(|| rates.iter().fold(false, |any, rate| any | (*rate >= limit))) {
         return rows.map(move |row| whole(row) / unit.power).collect();
     }
     rates
 }
 
 /// The same for amounts of any size.
-fn wide(
+fn any_size(
     metric: &GraphMetric,
     amounts: &Int64Array,
     scale: i8,
@@ -183,6 +185,7 @@ fn wide(
 }
 
 /// The nearest whole number, half up, of a float from 0 to 2^51 (anything for others).
+#[inline(always)]
 fn half_up(float: f64) -> f64 {
     let raised = float + 0.5;
     let nearest = (raised + WHOLE) - WHOLE;
@@ -273,7 +276,7 @@ mod tests {
             };
             let (user, system, times) = (column(|row| row.0), column(|row| row.1), column(|row| row.2));
             let fast = narrow(cores, &[Arc::clone(&user), Arc::clone(&system)], 2, &times).unwrap();
-            let slow = wide(cores, &sum(&[user, system]).unwrap(), 2, &times).unwrap();
+            let slow = any_size(cores, &sum(&[user, system]).unwrap(), 2, &times).unwrap();
             prop_assert_eq!(fast.iter().collect::<Vec<_>>(), slow.iter().collect::<Vec<_>>());
         }
     }

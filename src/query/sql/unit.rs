@@ -48,6 +48,7 @@ impl Unit {
     /// would be rounded to another float only if a middle between two floats lay that near: such a middle is
     /// `m / 2^s` with `m < 2^54`, and differs from `whole / 10^digits` by at least `1 / (10^digits x 2^s)`, its
     /// 2^-74th, if it differs at all. Equal it is to none: it would need 54 bits.
+    #[inline(always)]
     pub(super) fn of(self, whole: f64) -> f64 {
         whole * self.high + whole * self.low
     }

@@ -7,6 +7,7 @@
 use super::odd;
 use crate::error::Result;
 use crate::num;
+use crate::wide::wide;
 
 /// A physical integer of a column.
 pub(super) trait Native: Copy + Default {
@@ -29,6 +30,7 @@ fn streams<const N: usize>(bytes: &[u8], count: usize) -> Option<[&[u8]; N]> {
 }
 
 /// Words of four streams, the lowest byte first.
+#[inline(always)]
 fn words(streams: [&[u8]; 4]) -> impl Iterator<Item = u32> {
     let [a, b, c, d] = streams;
     let low = a.iter().zip(b);
@@ -45,7 +47,7 @@ impl Native for i32 {
 
     fn byte_stream_split(bytes: &[u8], count: usize, out: &mut Vec<Self>) -> Option<()> {
         let streams = streams::<4>(bytes, count)?;
-        out.extend(words(streams).map(u32::cast_signed));
+        wide(|| out.extend(words(streams).map(u32::cast_signed)));
         Some(())
     }
 
@@ -66,12 +68,11 @@ impl Native for i64 {
     fn byte_stream_split(bytes: &[u8], count: usize, out: &mut Vec<Self>) -> Option<()> {
         let [a, b, c, d, e, f, g, h] = streams::<8>(bytes, count)?;
         // In halves: the compiler joins four streams with vector instructions, but not eight.
-        let low: Vec<u32> = words([a, b, c, d]).collect();
-        let high: Vec<u32> = words([e, f, g, h]).collect();
+        let low: Vec<u32> = wide(|| words([a, b, c, d]).collect());
+        let high: Vec<u32> = wide(|| words([e, f, g, h]).collect());
         let halves = low.iter().zip(&high);
-        out.extend(
-            halves.map(|(low, high)| (u64::from(*high) << 32 | u64::from(*low)).cast_signed()),
-        );
+        let joined = halves.map(|(low, high)| u64::from(*high) << 32 | u64::from(*low));
+        wide(|| out.extend(joined.map(u64::cast_signed)));
         Some(())
     }
 

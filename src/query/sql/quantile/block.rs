@@ -8,6 +8,7 @@
 //! before (the first to the smallest) and its weight, as varints.
 
 use super::values::Tag;
+use crate::wide::wide;
 
 const PLAIN: u8 = 1;
 const COUNTED: u8 = 2;
@@ -52,12 +53,16 @@ pub(super) fn write_plain(tag: Tag, values: &[i64], out: &mut Vec<u8>) {
         return;
     };
     // One pass: bits below the lowest one in which any two values differ are those of the smallest.
-    let (mut min, mut max, mut differing) = (*first, *first, 0);
-    for value in values {
-        min = min.min(*value);
-        max = max.max(*value);
-        differing |= value ^ first;
-    }
+    let (min, max, differing) = wide(|| {
+        let none = (*first, *first, 0);
+        values.iter().fold(none, |(min, max, differing), value| {
+            (
+                min.min(*value),
+                max.max(*value),
+                differing | (value ^ first),
+            )
+        })
+    });
     let offset = |value: i64| value.wrapping_sub(min).cast_unsigned();
     let shift = match differing {
         0 => 0,

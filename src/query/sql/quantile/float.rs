@@ -3,6 +3,7 @@
 use super::super::unit::Unit;
 use super::values::{BITS, Tag, WHOLE};
 use crate::num;
+use crate::wide::wide;
 
 /// Scales that are tried, most likely ones first: whole numbers, ratios and cores, hundredths, micros.
 const SCALES: [Tag; 5] = [WHOLE, 4, 2, 3, 6];
@@ -79,15 +80,17 @@ fn wholes(
 ) -> bool {
     out.clear();
     out.resize(floats.len(), 0);
-    let mut other = 0;
-    for (out, float) in out.iter_mut().zip(floats) {
-        let scaled = float * power;
-        let moved = scaled + WHOLES;
-        // Minus zero is zero to every comparison; the sign of a zero is no part of a quantile.
-        let is_exact = (scaled.abs() < limit) & (quotient(moved - WHOLES) == *float);
-        other |= u64::from(!is_exact);
-        let bits = moved.to_bits().wrapping_sub(WHOLES.to_bits());
-        *out = bits.cast_signed();
-    }
-    other == 0
+    wide(move || {
+        let mut other = 0;
+        for (out, float) in out.iter_mut().zip(floats) {
+            let scaled = float * power;
+            let moved = scaled + WHOLES;
+            // Minus zero is zero to every comparison; the sign of a zero is no part of a quantile.
+            let is_exact = (scaled.abs() < limit) & (quotient(moved - WHOLES) == *float);
+            other |= u64::from(!is_exact);
+            let bits = moved.to_bits().wrapping_sub(WHOLES.to_bits());
+            *out = bits.cast_signed();
+        }
+        other == 0
+    })
 }
