@@ -19,13 +19,14 @@ pub use unit::{Unit, UnitReader};
 
 use super::Archive;
 use super::readers::FilePin;
-use super::segments::OpenSegment;
+use super::segments::{OpenSegment, file_name};
 use super::visible::{Sight, Visibility};
 use crate::error::{Error, Result};
 use crate::index::keys::segments::{SegmentId, Segments};
 use crate::limits;
 use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
+use crate::segment::dir::Table as DirTable;
 use crate::time::{Date, TimestampMs};
 use changes::Changes;
 use overlay::Overlay;
@@ -41,6 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Copy)]
 pub struct SegmentRef {
     id: SegmentId,
+    archiver: u16,
     jobs: u64,
     sample_rows: u64,
     /// See [`SegmentRef::ends`].
@@ -111,6 +113,7 @@ impl Archive {
             let is_whole = overlay.amended(id).is_empty();
             segments.push(SegmentRef {
                 id,
+                archiver: entry.info.archiver,
                 jobs: entry.info.jobs,
                 sample_rows: entry.info.rows,
                 ends: entry.info.ends.filter(|_| is_whole),
@@ -187,6 +190,27 @@ impl ScanView {
             }
         }
         Ok(units)
+    }
+
+    /// Whether a segment is open already.
+    #[must_use]
+    pub fn is_open(&self, segment: &SegmentRef) -> bool {
+        self.archive.segments.is_open(segment.id)
+    }
+
+    /// Says that a segment will be asked for soon: the disk reads what opening it takes, if it is not open,
+    /// while others are scanned.
+    pub fn expect(&self, segment: &SegmentRef, table: Table) {
+        if !self.is_open(segment) {
+            let name = file_name(segment.archiver, segment.id.seq);
+            let tables: &[DirTable] = match table {
+                Table::Jobs => &[DirTable::Jobs],
+                Table::Samples => &[DirTable::Jobs, DirTable::Samples],
+            };
+            for table in tables {
+                self.archive.dir.expect_end(*table, segment.id.date, &name);
+            }
+        }
     }
 
     /// The units of jobs that are in no segment yet.

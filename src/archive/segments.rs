@@ -299,6 +299,12 @@ impl Segments {
         Some(segment)
     }
 
+    /// Whether it is open.
+    pub(super) fn is_open(&self, id: SegmentId) -> bool {
+        let cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.segments.contains_key(&id)
+    }
+
     /// Closes segments that nobody is led to any more, as soon as those who read them are done.
     pub(super) fn forget(&self, ids: &[SegmentId]) {
         let mut cache = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,9 +21,12 @@ use crate::fault;
 use crate::time::Date;
 use bytes::Bytes;
 use format::Format;
+use rustix::fs::Advice;
 pub use space::Space;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read as _, Write as _};
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -215,6 +218,13 @@ impl DataDir {
         }
     }
 
+    /// Says that a segment file will be opened soon: the disk reads its end meanwhile. It need not be there.
+    pub fn expect_end(&self, table: Table, date: Date, name: &str) {
+        if let Ok(file) = self.open_file(table, date, name) {
+            file.expect(file.len.saturating_sub(END_BYTES)..file.len);
+        }
+    }
+
     /// Opens a segment file for reading.
     ///
     /// # Errors
@@ -367,7 +377,19 @@ fn allow_open_files() {
     }
 }
 
+/// Bytes of a file's end that opening it reads: page indexes and footer of ten thousand jobs.
+const END_BYTES: u64 = 128 << 10;
+
 impl ReadFile {
+    /// Has the disk read a part of it without waiting for it.
+    pub(super) fn expect(&self, part: Range<u64>) {
+        if let Some(len) = NonZeroU64::new(part.end.saturating_sub(part.start)) {
+            // If it cannot be done, whoever reads waits, as without it.
+            let _only_slower =
+                rustix::fs::fadvise(&*self.file, part.start, Some(len), Advice::WillNeed);
+        }
+    }
+
     /// Opens a segment file.
     ///
     /// # Errors

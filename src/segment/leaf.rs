@@ -143,6 +143,17 @@ impl Leaf {
         read_pages(file, places.zip(digests.iter().copied()))
     }
 
+    /// Has the disk read all its pages without waiting for them.
+    pub(super) fn expect(&self, file: &ReadFile) {
+        let pages = self.locations.first().zip(self.locations.last());
+        let places = pages.and_then(|(first, last)| place(first).zip(place(last)));
+        if let Some((first, last)) = places {
+            let dictionary = self.dictionary.as_ref();
+            let start = dictionary.map_or(first.start, |(page, _)| page.start);
+            file.expect(start..last.end);
+        }
+    }
+
     /// Its dictionary page, if it has one.
     ///
     /// # Errors

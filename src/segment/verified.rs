@@ -184,6 +184,13 @@ impl VerifiedFile {
         leaf.read(&self.0.file, pages)
     }
 
+    /// Says that a leaf of a row group will be read soon: the disk reads its pages meanwhile.
+    pub fn expect(&self, group: usize, leaf: usize) {
+        if let Ok(leaf) = self.known_leaf(group, leaf) {
+            leaf.expect(&self.0.file);
+        }
+    }
+
     /// The dictionary page of a leaf, checked, if it has one.
     ///
     /// # Errors

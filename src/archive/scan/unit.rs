@@ -121,6 +121,16 @@ impl Unit {
         scan::page_bounds(file, group, self.leaf(file, column)?)
     }
 
+    /// Says that these columns will be read soon: the disk reads them meanwhile.
+    pub fn expect(&self, columns: impl Iterator<Item = usize>) {
+        let Some((file, group)) = self.file() else {
+            return;
+        };
+        for leaf in columns.filter_map(|column| self.leaf(file, column)) {
+            file.expect(group, leaf);
+        }
+    }
+
     /// A reader of it.
     ///
     /// # Errors

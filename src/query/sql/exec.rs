@@ -47,6 +47,14 @@ pub(super) struct ScanPlan {
     pub(super) progress: Arc<Progress>,
 }
 
+impl ScanPlan {
+    /// The stored columns that are given out as they are, or as numbers of theirs.
+    fn stored(&self) -> impl Iterator<Item = usize> {
+        let columns = self.projection.iter();
+        columns.filter_map(|column| self.table.stored(*column))
+    }
+}
+
 /// The leaf.
 #[derive(Debug)]
 pub(super) struct ScanExec {
@@ -70,7 +78,7 @@ struct BatchFilter {
 /// What is still to be scanned.
 #[derive(Debug)]
 struct Work {
-    segments: VecDeque<SegmentRef>,
+    segments: Queue<SegmentRef>,
     units: VecDeque<Unit>,
 }
 
@@ -139,9 +147,39 @@ impl Work {
     fn new(plan: &ScanPlan, pruner: &Pruner, segments: &[SegmentRef]) -> Self {
         let units = plan.view.staged_units(plan.table.base);
         Self {
-            segments: segments.iter().cloned().collect(),
+            segments: Queue::new(segments),
             units: pruner.units(units).into(),
         }
+    }
+}
+
+/// Segments whose ends the disk may read while others are scanned.
+const EXPECTED: usize = 8;
+
+/// What comes one after the other, the next few of it expected.
+#[derive(Debug)]
+struct Queue<T> {
+    left: VecDeque<T>,
+    /// So many of the next ones are expected already.
+    expected: usize,
+}
+
+impl<T: Copy> Queue<T> {
+    fn new(all: &[T]) -> Self {
+        Self {
+            left: all.iter().copied().collect(),
+            expected: 0,
+        }
+    }
+
+    /// The next one, and those behind it that are expected from now on.
+    fn next(&mut self) -> Option<(T, Vec<T>)> {
+        let next = self.left.pop_front()?;
+        self.expected = self.expected.saturating_sub(1);
+        let expected = self.left.iter().take(EXPECTED).skip(self.expected);
+        let expected: Vec<T> = expected.copied().collect();
+        self.expected += expected.len();
+        Some((next, expected))
     }
 }
 
@@ -154,13 +192,20 @@ fn next_unit(work: &Mutex<Work>, plan: &ScanPlan, pruner: &Pruner) -> Result<Opt
             if let Some(unit) = work.units.pop_front() {
                 return Ok(Some(unit));
             }
-            work.segments.pop_front()
+            work.segments.next()
         };
-        let Some(segment) = segment else {
+        let Some((segment, expected)) = segment else {
             return Ok(None);
         };
+        for segment in &expected {
+            plan.view.expect(segment, plan.table.base);
+        }
+        let is_new = !plan.view.is_open(&segment);
         let units = plan.view.units(&segment, plan.table.base);
         let units = pruner.units(units.map_err(external)?);
+        if is_new {
+            units.iter().for_each(|unit| unit.expect(plan.stored()));
+        }
         locked().units.extend(units);
     }
 }
@@ -369,4 +414,26 @@ fn record_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Resu
         columns,
         &options,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_but_the_first_is_expected_once_before_it_comes() {
+        for len in [0, 1, 5, 8, 9, 40] {
+            let all: Vec<usize> = (0..len).collect();
+            let mut queue = Queue::new(&all);
+            let (mut came, mut expected) = (Vec::new(), Vec::new());
+            while let Some((next, behind)) = queue.next() {
+                came.push(next);
+                expected.extend(behind);
+                // So many that the disk has something to do, and no more.
+                assert_eq!(expected.len(), (next + EXPECTED).min(len - 1));
+            }
+            assert_eq!(came, all);
+            assert_eq!(expected, all.get(1..).unwrap_or_default());
+        }
+    }
 }
