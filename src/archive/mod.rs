@@ -129,8 +129,9 @@ pub struct Archive {
     rules: Arc<visible::Rules>,
     /// Pending jobs whose record could not be read, once logged.
     unreadable: Mutex<BTreeSet<JobKey>>,
-    /// Rows of staged jobs, between scans.
+    /// Rows of staged jobs, and the segments, between scans.
     scan_rows: scan::RowCache,
+    segment_list: scan::SegmentList,
     /// Held while a segment is made: one at a time.
     sealing: Mutex<()>,
     last_look: room::LastLook,
@@ -182,6 +183,7 @@ impl Archive {
             declared: RwLock::default(),
             unreadable: Mutex::default(),
             scan_rows: scan::RowCache::default(),
+            segment_list: scan::SegmentList::default(),
             sealing: Mutex::new(()),
             last_look: room::LastLook::default(),
             suspects: scrub::Suspects::default(),

@@ -8,6 +8,7 @@
 mod changes;
 mod facts;
 mod overlay;
+mod segments;
 mod unit;
 
 pub use crate::segment::scan::Table;
@@ -22,7 +23,7 @@ use super::readers::FilePin;
 use super::segments::{OpenSegment, file_name};
 use super::visible::{Sight, Visibility};
 use crate::error::{Error, Result};
-use crate::index::keys::segments::{SegmentId, Segments};
+use crate::index::keys::segments::SegmentId;
 use crate::limits;
 use crate::model::id::{JobKey, ProjectKey};
 use crate::model::scope::Scope;
@@ -31,6 +32,7 @@ use crate::time::{Date, TimestampMs};
 use changes::Changes;
 use overlay::Overlay;
 pub(super) use overlay::RowCache;
+pub(super) use segments::SegmentList;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -78,7 +80,7 @@ pub struct ScanView {
     archive: Arc<Archive>,
     _pin: FilePin,
     scope: Scope,
-    segments: Vec<SegmentRef>,
+    segments: Arc<[SegmentRef]>,
     overlay: Overlay,
     visibility: Visibility,
     /// What differs from the files of the segments that were asked for last: by what was said since alone,
@@ -108,18 +110,15 @@ impl Archive {
         let snapshot = self.index.snapshot();
         let visibility = self.visibility(&snapshot)?;
         let overlay = Overlay::read(&snapshot, scope, &visibility)?;
-        let mut segments = Vec::new();
-        snapshot.scan::<Segments>(&[], None, |id, entry| {
-            let is_whole = overlay.amended(id).is_empty();
-            segments.push(SegmentRef {
-                id,
-                archiver: entry.info.archiver,
-                jobs: entry.info.jobs,
-                sample_rows: entry.info.rows,
-                ends: entry.info.ends.filter(|_| is_whole),
+        let mut segments = self.segment_list.of(&snapshot)?;
+        let is_changed = |segment: &&SegmentRef| !overlay.amended(segment.id).is_empty();
+        if segments.iter().any(|segment| is_changed(&segment)) {
+            let known = segments.iter().map(|segment| SegmentRef {
+                ends: segment.ends.filter(|_| !is_changed(&segment)),
+                ..*segment
             });
-            Ok(true)
-        })?;
+            segments = known.collect();
+        }
         Ok(ScanView {
             archive: Arc::clone(self),
             _pin: pin,

@@ -1,5 +1,6 @@
 //! RocksDB itself: opening, snapshots, scans, and the one way to write.
 
+use super::keys::segments::Segments;
 use super::{Family, forget, key_of, keys, logs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -11,6 +12,7 @@ use rocksdb::{
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Block cache for all families: the whole index of a million jobs is about 90 MiB.
 const BLOCK_CACHE_BYTES: usize = 64 << 20;
@@ -20,6 +22,8 @@ const WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// An open index. One process at a time (the archive holds the lock).
 pub struct Index {
     pub(super) db: DB,
+    /// Changes of the segments so far, times two; odd while they are being changed.
+    generation: AtomicU64,
 }
 
 impl fmt::Debug for Index {
@@ -101,7 +105,12 @@ impl Index {
             .iter()
             .map(|name| ColumnFamilyDescriptor::new(*name, family_options(&cache)));
         let db = DB::open_cf_descriptors(&options, path, families).map_err(opening_error)?;
-        Ok(Self { db })
+        Ok(Self::over(db))
+    }
+
+    pub(super) fn over(db: DB) -> Self {
+        let generation = AtomicU64::new(0);
+        Self { db, generation }
     }
 
     fn family<F: Family>(&self) -> Result<&ColumnFamily> {
@@ -133,13 +142,18 @@ impl Index {
     /// A consistent view for scans.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<'_> {
+        let before = self.generation.load(SeqCst);
+        let snapshot = self.db.snapshot();
+        let after = self.generation.load(SeqCst);
+        let is_one = before == after && before.is_multiple_of(2);
         Snapshot {
             index: self,
-            snapshot: self.db.snapshot(),
+            snapshot,
+            generation: is_one.then_some(before),
         }
     }
 
-    /// Writes all changes at once and returns after the write-ahead log is synced.
+    /// Writes all changes at once and returns after the write-ahead log is synced. One thread writes (docs/adr/0005).
     ///
     /// # Errors
     /// `Unavailable` if RocksDB cannot write: the state of the batch is unknown until reopened.
@@ -154,9 +168,12 @@ impl Index {
         }
         let mut options = WriteOptions::default();
         options.set_sync(!fault::omits("omit.wal_sync"));
-        self.db
-            .write_opt(batch, &options)
-            .map_err(storage_error("writing"))
+        let moves = changes.list.iter().any(|own| own.family == Segments::NAME);
+        let step = u64::from(moves);
+        self.generation.fetch_add(step, SeqCst);
+        let written = self.db.write_opt(batch, &options);
+        self.generation.fetch_add(step, SeqCst);
+        written.map_err(storage_error("writing"))
     }
 
     /// Bytes of the live data files of a family, after flushing it: for size figures.
@@ -201,6 +218,7 @@ fn family_options(cache: &Cache) -> Options {
 pub struct Snapshot<'a> {
     index: &'a Index,
     snapshot: rocksdb::Snapshot<'a>,
+    generation: Option<u64>,
 }
 
 impl fmt::Debug for Snapshot<'_> {
@@ -210,6 +228,13 @@ impl fmt::Debug for Snapshot<'_> {
 }
 
 impl Snapshot<'_> {
+    /// A number that snapshots with the same segments share, and that grows when they change; `None` if it was
+    /// taken while they did.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.generation
+    }
+
     /// The value of a key.
     ///
     /// # Errors
@@ -420,7 +445,9 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Date;
     use keys::meta::Meta;
+    use keys::segments::SegmentId;
     use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
     #[test]
@@ -483,6 +510,36 @@ mod tests {
         let read = context.metric(PerfMetric::BlockReadByte) / LOOKS;
         set_perf_stats(PerfStatsLevel::Disable);
         assert!(0 < read && read < filter_bytes / 4, "{read} bytes per look");
+    }
+
+    #[test]
+    fn snapshots_of_one_generation_have_the_same_segments() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index")).unwrap();
+        let first = index.snapshot().generation();
+        assert!(first.is_some());
+        let mut changes = Changes::default();
+        changes.put::<Meta>(&"a".to_owned(), &1).unwrap();
+        index.write(&changes).unwrap();
+        assert_eq!(index.snapshot().generation(), first);
+        let id = SegmentId {
+            date: Date(1),
+            seq: 1,
+        };
+        let mut last = first;
+        for present in [true, false] {
+            let mut changes = Changes::default();
+            match present {
+                true => changes.damage::<Segments>(&id, b"any"),
+                false => changes.delete::<Segments>(&id),
+            }
+            index.write(&changes).unwrap();
+            let next = index.snapshot().generation();
+            assert!(next > last, "{next:?} {last:?}");
+            last = next;
+        }
+        index.generation.fetch_add(1, SeqCst);
+        assert_eq!(index.snapshot().generation(), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Index {
         let names = DB::list_cf(&options, path).map_err(storage_error("listing its families"))?;
         let db = DB::open_cf_for_read_only(&options, path, names, false)
             .map_err(storage_error("opening it"))?;
-        Ok(Self { db })
+        Ok(Self::over(db))
     }
 
     /// Visits every entry of a family that can be read, as bytes, in no order: from the front up to
