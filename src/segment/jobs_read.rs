@@ -5,6 +5,7 @@ use super::job_cells::{Draft, Scalar};
 use super::job_columns::{JOB_COLUMNS, JobColumn, Kind};
 use super::job_lists;
 use super::properties::JOBS_BATCH_ROWS;
+use super::scan::{GroupScan, Scratch};
 use super::{PageStore, SAMPLES_5M_DIGESTS_KEY, SAMPLES_DIGESTS_KEY, VerifiedFile, parquet_error};
 use crate::error::{Error, Result};
 use crate::model::archived::{RowKeys, SummarisedRow};
@@ -15,11 +16,12 @@ use crate::time::TimestampMs;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::SchemaDescriptor;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,12 +79,31 @@ impl JobsFile {
         self.file.verify_whole()
     }
 
-    /// The row at position `row`.
+    /// The row at position `row`. Its flat columns are read as a scan reads them: the library makes a
+    /// compressor and a decompressor for each of a hundred, which takes longer than all the rest.
     ///
     /// # Errors
     /// `Data` if it is not there or damaged.
     pub fn read(&self, row: usize) -> Result<SummarisedRow> {
-        self.read_rows(&[row])?.pop().ok_or_else(fewer_rows)
+        let mut groups = self.file.group_ranges().enumerate();
+        let group = groups.find(|(_, rows)| rows.contains(&row));
+        let (group, rows) = group.ok_or_else(fewer_rows)?;
+        let at = row - rows.start;
+        let mut scan = GroupScan::new(&self.file, group)?;
+        let mut scratch = Scratch::new()?;
+        let mut draft = Draft::default();
+        for column in JOB_COLUMNS.iter() {
+            if let Some(leaf) = self.file.leaf(&column.name) {
+                let cell = scan.column(&mut scratch, leaf, at..at + 1)?;
+                if cell.is_valid(0) {
+                    draft.set(column.slot, stored_scalar(&cell, column)?)?;
+                }
+            }
+        }
+        let selection = vec![RowSelector::skip(row), RowSelector::select(1)];
+        let mut lists = self.batches_of(list_leaves, RowSelection::from(selection), 1)?;
+        let lists = lists.next().ok_or_else(fewer_rows)??;
+        finish(draft, &lists, 0)
     }
 
     /// The rows at these positions, which ascend, in one go: most of what a row costs is its pages.
@@ -117,20 +138,29 @@ impl JobsFile {
     }
 
     fn select(&self, selection: RowSelection, len: usize) -> Result<Vec<SummarisedRow>> {
-        let reader = self
-            .builder(filled_leaves)?
-            .with_row_selection(selection)
-            .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
-            .build()
-            .map_err(parquet_error("reading job rows"))?;
         let mut rows = Vec::with_capacity(len);
-        for batch in reader {
-            let batch = batch.map_err(undecodable)?;
+        for batch in self.batches_of(filled_leaves, selection, len)? {
+            let batch = batch?;
             for row in 0..batch.num_rows() {
                 rows.push(read_row(&batch, row)?);
             }
         }
         Ok(rows)
+    }
+
+    fn batches_of(
+        &self,
+        columns: fn(&ParquetMetaData) -> ProjectionMask,
+        selection: RowSelection,
+        len: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let reader = self
+            .builder(columns)?
+            .with_row_selection(selection)
+            .with_batch_size(len.clamp(1, JOBS_BATCH_ROWS))
+            .build()
+            .map_err(parquet_error("reading job rows"))?;
+        Ok(reader.map(|batch| batch.map_err(undecodable)))
     }
 
     /// All rows in order, a page at a time, without the columns that have no value anywhere.
@@ -300,9 +330,21 @@ fn filled_leaves(metadata: &ParquetMetaData) -> ProjectionMask {
         let mut chunks = groups.filter_map(|group| group.columns().get(*leaf));
         chunks.any(|chunk| !is_all_null(chunk))
     };
-    let in_list = |leaf: &usize| schema.get_column_root_idx(*leaf) >= JOB_COLUMNS.len();
-    let leaves = (0..schema.num_columns()).filter(|leaf| in_list(leaf) || holds_values(leaf));
+    let all = 0..schema.num_columns();
+    let leaves = all.filter(|leaf| is_in_list(schema, *leaf) || holds_values(leaf));
     ProjectionMask::leaves(schema, leaves)
+}
+
+/// The leaves of list columns.
+fn list_leaves(metadata: &ParquetMetaData) -> ProjectionMask {
+    let schema = metadata.file_metadata().schema_descr();
+    let all = 0..schema.num_columns();
+    ProjectionMask::leaves(schema, all.filter(|leaf| is_in_list(schema, *leaf)))
+}
+
+/// Lists stand behind the flat columns, and their elements have names of two parts and more.
+fn is_in_list(schema: &SchemaDescriptor, leaf: usize) -> bool {
+    schema.column(leaf).path().parts().len() > 1
 }
 
 /// A row of a batch.
@@ -315,6 +357,11 @@ pub(super) fn read_row(batch: &RecordBatch, row: usize) -> Result<SummarisedRow>
             draft.set(column.slot, scalar_at(array, row, column)?)?;
         }
     }
+    finish(draft, batch, row)
+}
+
+/// The row of a draft with all its scalars; its lists are those of a row of `batch`.
+fn finish(mut draft: Draft, batch: &RecordBatch, row: usize) -> Result<SummarisedRow> {
     let list = |name: &str| batch.column_by_name(name);
     if let Some(array) = list("runner_tags") {
         draft.facts.runner_tags = job_lists::read_tags(array, row)?;
@@ -361,13 +408,55 @@ fn scalar_at<'a>(array: &'a ArrayRef, row: usize, column: &JobColumn) -> Result<
             .and_then(|decimals| num::narrow(decimals.value(row)))
             .map(Scalar::Int),
     };
-    scalar.ok_or_else(|| {
-        Error::data(
-            "segment_schema",
-            format!(
-                "column {} of a jobs file has an unexpected type",
-                column.name
-            ),
-        )
-    })
+    scalar.ok_or_else(|| unexpected_type(column))
+}
+
+/// The only cell of a column as it is on disk.
+fn stored_scalar<'a>(cell: &'a ArrayRef, column: &JobColumn) -> Result<Scalar<'a>> {
+    let number = match cell.data_type() {
+        DataType::Int32 => cell
+            .as_primitive_opt::<Int32Type>()
+            .map(|own| i64::from(own.value(0))),
+        _ => cell.as_primitive_opt::<Int64Type>().map(|own| own.value(0)),
+    };
+    let scalar = match column.kind {
+        Kind::Text => cell
+            .as_string_view_opt()
+            .map(|own| Scalar::Text(own.value(0))),
+        Kind::Time => number.map(|micros| Scalar::Int(micros.div_euclid(1_000))),
+        Kind::Cell(_) => number.map(Scalar::Int),
+    };
+    scalar.ok_or_else(|| unexpected_type(column))
+}
+
+fn unexpected_type(column: &JobColumn) -> Error {
+    let message = format!(
+        "column {} of a jobs file has an unexpected type",
+        column.name
+    );
+    Error::data("segment_schema", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::page_index::tests::both_files;
+
+    #[test]
+    fn a_row_read_alone_is_that_of_a_range_and_of_a_list() {
+        let root = tempfile::tempdir().unwrap();
+        let [_, file] = both_files(root.path());
+        let file = JobsFile::new(file);
+        let rows = num::to_usize(file.rows());
+        let all = file.read_range(0, rows).unwrap();
+        assert_eq!(all.len(), rows);
+        assert!(all.iter().any(|row| !row.sections.is_empty()));
+        for (position, row) in all.iter().enumerate() {
+            assert_eq!(file.read(position).unwrap(), *row, "{position}");
+        }
+        let some = [0, 1, all.len() / 2, all.len() - 1];
+        let expected: Vec<_> = some.iter().map(|position| all[*position].clone()).collect();
+        assert_eq!(file.read_rows(&some).unwrap(), expected);
+        assert!(file.read(all.len()).is_err());
+    }
 }
