@@ -51,13 +51,13 @@ pub(super) enum GroupOf<'a> {
     Runs(&'a [Run]),
 }
 
-/// An accumulator that takes runs as they are.
-pub(super) trait RunsAccumulator {
-    /// As `update_batch` of `GroupsAccumulator`.
-    fn update_runs(
+/// An accumulator of ours: it takes runs as they are.
+pub(super) trait Grouped {
+    /// Adds a batch whose rows are of so many groups; `filter` says which of them count.
+    fn add(
         &mut self,
         values: &[ArrayRef],
-        runs: &[Run],
+        group_of: GroupOf<'_>,
         filter: Option<&BooleanArray>,
         groups: usize,
     ) -> Result<()>;

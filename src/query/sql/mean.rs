@@ -3,7 +3,7 @@
 //! DataFusion's own looks a group's state up for every row (10 % of a question over samples). What it hands from
 //! stage to stage is the same, so it stays whole tables', windows' and decimals' accumulator.
 
-use super::grouped::{GroupOf, Run, RunsAccumulator, counted, each_run, grow};
+use super::grouped::{GroupOf, Grouped, counted, each_run, grow};
 use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, UInt64Array,
@@ -87,13 +87,15 @@ pub(super) struct FloatMeans {
     groups: Vec<Float>,
 }
 
-impl FloatMeans {
+impl Grouped for FloatMeans {
     fn add(
         &mut self,
         values: &[ArrayRef],
         group_of: GroupOf<'_>,
         filter: Option<&BooleanArray>,
+        groups: usize,
     ) -> Result<()> {
+        grow(&mut self.groups, groups);
         let values = values
             .first()
             .and_then(|own| own.as_primitive_opt::<Float64Type>());
@@ -139,19 +141,6 @@ fn states(groups: &[Float]) -> Vec<ArrayRef> {
     vec![Arc::new(counts), Arc::new(sums)]
 }
 
-impl RunsAccumulator for FloatMeans {
-    fn update_runs(
-        &mut self,
-        values: &[ArrayRef],
-        runs: &[Run],
-        filter: Option<&BooleanArray>,
-        groups: usize,
-    ) -> Result<()> {
-        grow(&mut self.groups, groups);
-        self.add(values, GroupOf::Runs(runs), filter)
-    }
-}
-
 impl GroupsAccumulator for FloatMeans {
     fn update_batch(
         &mut self,
@@ -160,8 +149,8 @@ impl GroupsAccumulator for FloatMeans {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        grow(&mut self.groups, total_num_groups);
-        self.add(values, GroupOf::Rows(group_indices), opt_filter)
+        let group_of = GroupOf::Rows(group_indices);
+        self.add(values, group_of, opt_filter, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -209,9 +198,8 @@ impl GroupsAccumulator for FloatMeans {
     ) -> Result<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |own| own.len());
         let mut own = Self::default();
-        grow(&mut own.groups, rows);
         let each: Vec<_> = (0..rows).collect();
-        own.add(values, GroupOf::Rows(&each), opt_filter)?;
+        own.add(values, GroupOf::Rows(&each), opt_filter, rows)?;
         Ok(states(&own.groups))
     }
 

@@ -6,7 +6,7 @@
 //! merges partitions, stays as it is. When the pool is full it hands on what it has and begins anew.
 
 use super::exec::ScanExec;
-use super::grouped::{Run, RunsAccumulator, Word, run_len};
+use super::grouped::{GroupOf, Grouped, Run, Word, run_len};
 use super::keys::Keys;
 use super::mean::FloatMeans;
 use super::quantile::{self, QuantileGroups};
@@ -389,8 +389,8 @@ impl Groups {
                 }
             };
             let filter = filter.as_ref();
-            if let Some(own) = by_runs(accumulator.as_mut()) {
-                own.update_runs(&arguments, &self.runs, filter, groups)?;
+            if let Some(own) = grouped(accumulator.as_mut()) {
+                own.add(&arguments, GroupOf::Runs(&self.runs), filter, groups)?;
                 continue;
             }
             if self.group_of.len() < rows {
@@ -452,10 +452,10 @@ impl Groups {
     }
 }
 
-/// The accumulator as one that takes runs, if it is one of ours.
-fn by_runs(own: &mut dyn GroupsAccumulator) -> Option<&mut dyn RunsAccumulator> {
-    fn to<T: RunsAccumulator + 'static>(own: &mut dyn Any) -> Option<&mut dyn RunsAccumulator> {
-        let own: &mut dyn RunsAccumulator = own.downcast_mut::<T>()?;
+/// The accumulator as what it is, if it is one of ours.
+fn grouped(own: &mut dyn GroupsAccumulator) -> Option<&mut dyn Grouped> {
+    fn to<T: Grouped + 'static>(own: &mut dyn Any) -> Option<&mut dyn Grouped> {
+        let own: &mut dyn Grouped = own.downcast_mut::<T>()?;
         Some(own)
     }
     let own: &mut dyn Any = own;

@@ -4,7 +4,7 @@
 //! there. This one adds in 128 bits and fails in words if the end does not fit. Decimals and floats are
 //! summed by DataFusion, which widens decimals.
 
-use super::grouped::{GroupOf, Run, RunsAccumulator, counted, each_run, grow};
+use super::grouped::{GroupOf, Grouped, counted, each_run, grow};
 use crate::num;
 use datafusion::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array,
@@ -146,14 +146,16 @@ pub(super) struct WholeSums {
     groups: Vec<Whole>,
 }
 
-impl WholeSums {
+impl Grouped for WholeSums {
     fn add(
         &mut self,
-        values: &ArrayRef,
+        values: &[ArrayRef],
         group_of: GroupOf<'_>,
         filter: Option<&BooleanArray>,
+        groups: usize,
     ) -> Result<()> {
-        let Some(values) = values.as_primitive_opt::<Int64Type>() else {
+        grow(&mut self.groups, groups);
+        let Some(values) = first(values)?.as_primitive_opt::<Int64Type>() else {
             return internal_err!("a sum of another type");
         };
         let counted = counted(values.nulls(), filter);
@@ -166,7 +168,9 @@ impl WholeSums {
         });
         Ok(())
     }
+}
 
+impl WholeSums {
     fn merge(&mut self, states: &ArrayRef, group_of: impl Iterator<Item = usize>) -> Result<()> {
         let Some(states) = states.as_primitive_opt::<Decimal128Type>() else {
             return internal_err!("the state of a sum is another one's");
@@ -204,19 +208,6 @@ fn first(values: &[ArrayRef]) -> Result<&ArrayRef> {
     }
 }
 
-impl RunsAccumulator for WholeSums {
-    fn update_runs(
-        &mut self,
-        values: &[ArrayRef],
-        runs: &[Run],
-        filter: Option<&BooleanArray>,
-        groups: usize,
-    ) -> Result<()> {
-        grow(&mut self.groups, groups);
-        self.add(first(values)?, GroupOf::Runs(runs), filter)
-    }
-}
-
 impl GroupsAccumulator for WholeSums {
     fn update_batch(
         &mut self,
@@ -225,8 +216,8 @@ impl GroupsAccumulator for WholeSums {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        grow(&mut self.groups, total_num_groups);
-        self.add(first(values)?, GroupOf::Rows(group_indices), opt_filter)
+        let group_of = GroupOf::Rows(group_indices);
+        self.add(values, group_of, opt_filter, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -252,11 +243,10 @@ impl GroupsAccumulator for WholeSums {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let values = first(values)?;
+        let rows = first(values)?.len();
         let mut own = Self::default();
-        grow(&mut own.groups, values.len());
-        let groups: Vec<usize> = (0..values.len()).collect();
-        own.add(values, GroupOf::Rows(&groups), opt_filter)?;
+        let each: Vec<usize> = (0..rows).collect();
+        own.add(values, GroupOf::Rows(&each), opt_filter, rows)?;
         Ok(vec![states(own.groups)?])
     }
 
@@ -267,8 +257,7 @@ impl GroupsAccumulator for WholeSums {
 
 impl Accumulator for WholeSums {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        grow(&mut self.groups, 1);
-        self.add(first(values)?, GroupOf::One, None)
+        self.add(values, GroupOf::One, None, 1)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {

@@ -3,7 +3,7 @@
 //! One implementation for groups and for a whole table. A partition's state is the blocks of its
 //! groups; whoever merges partitions keeps them as they came.
 
-use super::super::grouped::{GroupOf, Run, RunsAccumulator, counted, each_run, grow};
+use super::super::grouped::{GroupOf, Grouped, counted, each_run, grow};
 use super::float;
 use super::pending::Pending;
 use super::values::{Tag, Values, WHOLE};
@@ -68,64 +68,6 @@ impl QuantileGroups {
             self.heap_bytes += values.heap_bytes();
             self.heap_bytes -= before;
         }
-    }
-
-    /// Adds a batch.
-    fn add(
-        &mut self,
-        arguments: &[ArrayRef],
-        group_of: GroupOf<'_>,
-        filter: Option<&BooleanArray>,
-    ) -> Result<()> {
-        let Some(values) = arguments.first() else {
-            return internal_err!("a quantile without values");
-        };
-        let mut converted = std::mem::take(&mut self.integers);
-        let (tag, integers) = match values.as_primitive_opt::<Int64Type>() {
-            Some(own) => (WHOLE, own.values().as_ref()),
-            None => {
-                self.guess = to_integers(values, self.guess, &mut converted)?;
-                (self.guess, converted.as_slice())
-            }
-        };
-        if !self.pending.takes(tag) {
-            self.settle();
-        }
-        let pending = &mut self.pending;
-        match weights(&self.ask, arguments)? {
-            None => {
-                let counted = counted(values.nulls(), filter);
-                let all = counted.is_none();
-                if all {
-                    pending.extend(integers, tag);
-                }
-                each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
-                    pending.note(group, rows.len());
-                    if !all {
-                        pending.extend(integers.get(rows).unwrap_or_default(), tag);
-                    }
-                });
-            }
-            Some(weights) => {
-                let there = NullBuffer::union(values.nulls(), weights.nulls());
-                let counted = counted(there.as_ref(), filter);
-                each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
-                    let values = integers.get(rows.clone()).unwrap_or_default();
-                    let weights = weights.values().get(rows).unwrap_or_default();
-                    for (value, weight) in values.iter().zip(weights) {
-                        // A row without weight says nothing.
-                        if let Some(weight) = u64::try_from(*weight).ok().filter(|own| *own > 0) {
-                            pending.push_weighted(group, *value, weight, tag);
-                        }
-                    }
-                });
-            }
-        }
-        self.integers = converted;
-        if self.pending.is_full(self.groups.len()) {
-            self.settle();
-        }
-        Ok(())
     }
 
     /// Gives the groups what is theirs.
@@ -306,16 +248,64 @@ fn state_of(states: &BinaryViewArray, row: usize) -> Option<Buffer> {
     (from + len <= all.len()).then(|| all.slice_with_length(from, len))
 }
 
-impl RunsAccumulator for QuantileGroups {
-    fn update_runs(
+impl Grouped for QuantileGroups {
+    fn add(
         &mut self,
-        values: &[ArrayRef],
-        runs: &[Run],
+        arguments: &[ArrayRef],
+        group_of: GroupOf<'_>,
         filter: Option<&BooleanArray>,
         groups: usize,
     ) -> Result<()> {
         grow(&mut self.groups, groups);
-        self.add(values, GroupOf::Runs(runs), filter)
+        let Some(values) = arguments.first() else {
+            return internal_err!("a quantile without values");
+        };
+        let mut converted = std::mem::take(&mut self.integers);
+        let (tag, integers) = match values.as_primitive_opt::<Int64Type>() {
+            Some(own) => (WHOLE, own.values().as_ref()),
+            None => {
+                self.guess = to_integers(values, self.guess, &mut converted)?;
+                (self.guess, converted.as_slice())
+            }
+        };
+        if !self.pending.takes(tag) {
+            self.settle();
+        }
+        let pending = &mut self.pending;
+        match weights(&self.ask, arguments)? {
+            None => {
+                let counted = counted(values.nulls(), filter);
+                let all = counted.is_none();
+                if all {
+                    pending.extend(integers, tag);
+                }
+                each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
+                    pending.note(group, rows.len());
+                    if !all {
+                        pending.extend(integers.get(rows).unwrap_or_default(), tag);
+                    }
+                });
+            }
+            Some(weights) => {
+                let there = NullBuffer::union(values.nulls(), weights.nulls());
+                let counted = counted(there.as_ref(), filter);
+                each_run(integers.len(), group_of, counted.as_ref(), |group, rows| {
+                    let values = integers.get(rows.clone()).unwrap_or_default();
+                    let weights = weights.values().get(rows).unwrap_or_default();
+                    for (value, weight) in values.iter().zip(weights) {
+                        // A row without weight says nothing.
+                        if let Some(weight) = u64::try_from(*weight).ok().filter(|own| *own > 0) {
+                            pending.push_weighted(group, *value, weight, tag);
+                        }
+                    }
+                });
+            }
+        }
+        self.integers = converted;
+        if self.pending.is_full(self.groups.len()) {
+            self.settle();
+        }
+        Ok(())
     }
 }
 
@@ -327,8 +317,8 @@ impl GroupsAccumulator for QuantileGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        grow(&mut self.groups, total_num_groups);
-        self.add(values, GroupOf::Rows(group_indices), opt_filter)
+        let group_of = GroupOf::Rows(group_indices);
+        self.add(values, group_of, opt_filter, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -384,8 +374,7 @@ impl GroupsAccumulator for QuantileGroups {
 
 impl Accumulator for QuantileGroups {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        grow(&mut self.groups, 1);
-        self.add(values, GroupOf::One, None)
+        self.add(values, GroupOf::One, None, 1)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
