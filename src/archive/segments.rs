@@ -372,7 +372,7 @@ impl Archive {
 
     /// Opens a segment whose entry is at hand, among those that are kept open.
     fn open_known(&self, id: SegmentId, entry: &SegmentEntry) -> Result<Arc<OpenSegment>> {
-        // Not for as long as an answer that is still being read holds the file.
+        // An answer that is still being read must not keep the index of a closed archive open.
         let (index, retired) = (Arc::downgrade(&self.index), Arc::downgrade(&self.retired));
         let again = Box::new(move || {
             let open = index.upgrade().zip(retired.upgrade());
