@@ -111,10 +111,10 @@ impl Archive {
         let visibility = self.visibility(&snapshot)?;
         let overlay = Overlay::read(&snapshot, scope, &visibility)?;
         let mut segments = self.segment_list.of(&snapshot)?;
-        let is_changed = |segment: &&SegmentRef| !overlay.amended(segment.id).is_empty();
-        if segments.iter().any(|segment| is_changed(&segment)) {
+        let is_changed = |segment: &SegmentRef| !overlay.amended(segment.id).is_empty();
+        if segments.iter().any(is_changed) {
             let known = segments.iter().map(|segment| SegmentRef {
-                ends: segment.ends.filter(|_| !is_changed(&segment)),
+                ends: segment.ends.filter(|_| !is_changed(segment)),
                 ..*segment
             });
             segments = known.collect();

@@ -19,7 +19,7 @@ use crate::segment::dir::{DataDir, ReadFile, Table};
 use crate::segment::jobs::JobsFile;
 use crate::segment::properties::JOBS_READ_ROWS;
 use crate::segment::runs::{self, Run};
-use crate::segment::{DigestsAgain, Footers, VerifiedFile};
+use crate::segment::{DigestsAgain, Footers, VerifiedFile, kept};
 use crate::segment::{samples, scan};
 use crate::time::Date;
 use std::collections::HashMap;
@@ -110,8 +110,7 @@ impl OpenSegment {
     /// Opens the jobs file of that name and checks its footer, which vouches for the others; for one who has
     /// few segments open, and not for long.
     pub(super) fn open(dir: &DataDir, date: Date, name: &str, jobs: Digests) -> Result<Self> {
-        let kept = jobs.clone();
-        let again = Box::new(move || Ok(kept.clone()));
+        let again = kept(&jobs);
         Self::open_among(dir, (date, name), jobs, again, &Arc::default())
     }
 

@@ -43,7 +43,7 @@ mod whole;
 
 pub use own_digest::{Vouched, read_alone};
 pub use page_index::PageBounds;
-pub use verified::{DigestsAgain, VerifiedFile};
+pub use verified::{DigestsAgain, VerifiedFile, kept};
 pub use whole::{Footers, PageStore};
 
 use crate::error::Error;

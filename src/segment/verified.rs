@@ -26,6 +26,13 @@ const PIECE: usize = 1 << 20;
 /// Gives the digests of a file again.
 pub type DigestsAgain = Box<dyn Fn() -> Result<Digests> + Send + Sync>;
 
+/// Digests that are kept at hand.
+#[must_use]
+pub fn kept(digests: &Digests) -> DigestsAgain {
+    let kept = digests.clone();
+    Box::new(move || Ok(kept.clone()))
+}
+
 /// An open segment file with its checked footer.
 #[derive(Debug, Clone)]
 pub struct VerifiedFile(Arc<Opened>);
@@ -66,8 +73,7 @@ impl VerifiedFile {
     /// # Errors
     /// `Data` if its length, footer or indexes are not what was written.
     pub fn open(file: ReadFile, digests: Digests) -> Result<Self> {
-        let kept = digests.clone();
-        let again = Box::new(move || Ok(kept.clone()));
+        let again = kept(&digests);
         Self::open_among(file, digests, again, &Arc::default())
     }
 

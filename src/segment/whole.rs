@@ -91,6 +91,14 @@ impl Whole {
         })
     }
 
+    fn tail(&self) -> Tail {
+        Tail {
+            bytes: self.tail.clone(),
+            offset: self.digests.tail_range().start,
+            file_len: self.digests.file_len,
+        }
+    }
+
     /// Its page index.
     pub(super) fn indexes(&self) -> Indexes<'_> {
         Indexes {
@@ -108,11 +116,7 @@ impl Whole {
             return Ok(known);
         }
         // From memory: the library would ask the file for it in four pieces.
-        let tail = Tail {
-            bytes: self.tail.clone(),
-            offset: self.digests.tail_range().start,
-            file_len: self.digests.file_len,
-        };
+        let tail = self.tail();
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
             .parse_and_finish(&tail)
@@ -207,14 +211,6 @@ impl PageStore {
         let from = num::to_usize(range.start - start);
         Ok(bytes.slice(from..from + num::to_usize(range.end - range.start)))
     }
-
-    fn tail(&self) -> Tail {
-        Tail {
-            bytes: self.whole.tail.clone(),
-            offset: self.whole.digests.tail_range().start,
-            file_len: self.whole.digests.file_len,
-        }
-    }
 }
 
 impl Length for PageStore {
@@ -231,12 +227,12 @@ impl ChunkReader for PageStore {
         if start < self.whole.digests.tail_range().start {
             return Err(ParquetError::General("unbounded read of pages".to_owned()));
         }
-        self.tail().get_read(start)
+        self.whole.tail().get_read(start)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         if start >= self.whole.digests.tail_range().start {
-            return self.tail().get_bytes(start, length);
+            return self.whole.tail().get_bytes(start, length);
         }
         self.pages(start..start.saturating_add(num::len_u64(length)))
             .map_err(|error| ParquetError::External(Box::new(error)))

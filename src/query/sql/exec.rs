@@ -48,10 +48,13 @@ pub(super) struct ScanPlan {
 }
 
 impl ScanPlan {
-    /// The stored columns that are given out as they are, or as numbers of theirs.
-    fn stored(&self) -> impl Iterator<Item = usize> {
-        let columns = self.projection.iter();
-        columns.filter_map(|column| self.table.stored(*column))
+    /// The stored columns that will be read.
+    fn reads(&self) -> impl Iterator<Item = usize> {
+        let filtered = self.filter.as_ref().map(collect_columns);
+        let filtered = filtered.unwrap_or_default().into_iter();
+        let filtered: Vec<usize> = filtered.map(|column| column.index()).collect();
+        let columns = filtered.into_iter().chain(self.projection.iter().copied());
+        columns.flat_map(|column| self.table.reads(column))
     }
 }
 
@@ -204,7 +207,7 @@ fn next_unit(work: &Mutex<Work>, plan: &ScanPlan, pruner: &Pruner) -> Result<Opt
         let units = plan.view.units(&segment, plan.table.base);
         let units = pruner.units(units.map_err(external)?);
         if is_new {
-            units.iter().for_each(|unit| unit.expect(plan.stored()));
+            units.iter().for_each(|unit| unit.expect(plan.reads()));
         }
         locked().units.extend(units);
     }

@@ -92,6 +92,16 @@ impl SqlTable {
         }
     }
 
+    /// The stored columns that a column's cells are made of; none for rates and facts, which are left to their
+    /// first read.
+    pub(super) fn reads(&self, column: usize) -> Vec<usize> {
+        match self.columns.get(column).map(|own| &own.make) {
+            Some(Make::Stored(one) | Make::Double(one)) => vec![*one],
+            Some(Make::Sum(one, two) | Make::Between(one, two)) => vec![*one, *two],
+            _ => Vec::new(),
+        }
+    }
+
     /// The stored column that bounds a column's cells, if they are what is stored.
     pub(super) fn stored(&self, column: usize) -> Option<usize> {
         match self.columns.get(column)?.make {

@@ -5,8 +5,8 @@
 
 /// Whole numbers below it have 26 bits.
 const NARROW: f64 = 67_108_864.0;
-/// 2^51: what floats hold exactly, with room for rounding.
-const EXACT: f64 = 2_251_799_813_685_248.0;
+/// 2^51: below it floats and integers are the same without loss, in both directions, with room for rounding.
+pub(super) const EXACT: f64 = 2_251_799_813_685_248.0;
 /// Powers for which [`Unit::of`] is proved.
 const DIGITS_MAX: i32 = 6;
 

@@ -1,6 +1,6 @@
 //! Floats as integers: exactly, and in order.
 
-use super::super::unit::Unit;
+use super::super::unit::{EXACT, Unit};
 use super::values::{BITS, Tag, WHOLE};
 use crate::num;
 use crate::wide::wide;
@@ -9,8 +9,6 @@ use crate::wide::wide;
 const SCALES: [Tag; 5] = [WHOLE, 4, 2, 3, 6];
 /// Adding it moves a float below [`EXACT`] so that its lowest bits are the nearest whole number.
 const WHOLES: f64 = 6_755_399_441_055_744.0;
-/// 2^51: below it floats and integers are the same without loss, in both directions.
-const EXACT: f64 = 2_251_799_813_685_248.0;
 
 fn unit(tag: Tag) -> Unit {
     Unit::new(i32::from(tag))
@@ -58,18 +56,32 @@ pub(super) fn to_integers(floats: &[f64], guess: Tag, out: &mut Vec<i64>) -> Tag
 /// Whether all floats are integers over that power of ten, and nothing else is the same float.
 fn scaled(floats: &[f64], tag: Tag, out: &mut Vec<i64>) -> bool {
     let unit = unit(tag);
-    match floats.first() {
-        // Most likely none is larger by orders of magnitude.
-        Some(first) if (first * unit.power).abs() < unit.limit => {
-            let quotient = move |whole| unit.of(whole);
-            wholes(floats, unit.power, unit.limit, quotient, out)
-                || wholes(floats, unit.power, EXACT, |whole| whole / unit.power, out)
+    match wholes(
+        floats,
+        unit.power,
+        unit.limit,
+        move |whole| unit.of(whole),
+        out,
+    ) {
+        Fit::TooLarge if unit.limit < EXACT => {
+            let quotient = |whole| whole / unit.power;
+            wholes(floats, unit.power, EXACT, quotient, out) == Fit::All
         }
-        _ => wholes(floats, unit.power, EXACT, |whole| whole / unit.power, out),
+        fit => fit == Fit::All,
     }
 }
 
-/// Writes `float x power` of each; says whether each is whole, less than `limit`, and by `quotient` that float
+/// How floats are integers over a power of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    All,
+    /// One is not.
+    NotAll,
+    /// One is larger than can be said.
+    TooLarge,
+}
+
+/// Writes `float x power` of each; says whether each is less than `limit`, whole, and by `quotient` that float
 /// again. Without a branch and without a call per value, so that several are looked at at once.
 fn wholes(
     floats: &[f64],
@@ -77,20 +89,24 @@ fn wholes(
     limit: f64,
     quotient: impl Fn(f64) -> f64,
     out: &mut Vec<i64>,
-) -> bool {
+) -> Fit {
     out.clear();
     out.resize(floats.len(), 0);
     wide(move || {
-        let mut other = 0;
+        let (mut other, mut large) = (0, 0);
         for (out, float) in out.iter_mut().zip(floats) {
             let scaled = float * power;
             let moved = scaled + WHOLES;
             // Minus zero is zero to every comparison; the sign of a zero is no part of a quantile.
-            let is_exact = (scaled.abs() < limit) & (quotient(moved - WHOLES) == *float);
-            other |= u64::from(!is_exact);
+            large |= u64::from(scaled.abs() >= limit);
+            other |= u64::from(quotient(moved - WHOLES) != *float);
             let bits = moved.to_bits().wrapping_sub(WHOLES.to_bits());
             *out = bits.cast_signed();
         }
-        other == 0
+        match (large, other) {
+            (0, 0) => Fit::All,
+            (0, _) => Fit::NotAll,
+            _ => Fit::TooLarge,
+        }
     })
 }
